@@ -1,12 +1,9 @@
 import { expect, test, vi } from "vitest";
-import { useFakeTime } from "../test-data/fake-time.ts";
-import { FakeWebSocket, record, settled } from "../test-data/fake-web-socket.ts";
+import { catchMicrotasks, useFakeTime } from "../test-data/fake-time.ts";
+import { FakeWebSocket, publication, reconnect, record, recordOpen, settled } from "../test-data/fake-web-socket.ts";
 import { connect } from "./index.ts";
 
 useFakeTime();
-
-const publication = (more: object = {}) => ({ type: "publication", event: "message", data: "hi", ...more });
-const topicsOf = (socket: FakeWebSocket) => socket.url.searchParams.getAll("topic");
 
 test("the client connects with topics, token and position, and is open after the welcome", async () => {
   const { client, states } = await record({ topics: ["orders.7", "news.>"], token: "t", since: "e-3" });
@@ -14,8 +11,8 @@ test("the client connects with topics, token and position, and is open after the
 
   expect(client.state).toBe("connecting");
   expect(socket.protocol).toBe("fanwire.v1");
-  expect(topicsOf(socket)).toEqual(["orders.7", "news.>"]);
-  expect(Object.fromEntries(socket.url.searchParams)).toMatchObject({ token: "t", since: "e-3" });
+  expect(FakeWebSocket.last.queriedTopics).toEqual(["orders.7", "news.>"]);
+  expect(Object.fromEntries(FakeWebSocket.last.query)).toMatchObject({ token: "t", since: "e-3" });
   socket.welcome({ recovered: true });
 
   expect(client.state).toBe("open");
@@ -35,7 +32,6 @@ test("connect throws for an invalid URL and without a WebSocket", () => {
   expect(() => connect({ url: "not a URL", WebSocket: FakeWebSocket, onPublication })).toThrow(TypeError);
   vi.stubGlobal("WebSocket", undefined);
   expect(() => connect({ url: "ws://pusher.example/", onPublication })).toThrow("pass one");
-  vi.unstubAllGlobals();
 });
 
 test("a WebSocket constructor that throws closes the client", async () => {
@@ -59,75 +55,44 @@ test("publications of a frame arrive in order, text as text and base64 as bytes"
     publication({ data: "/wD+", encoding: "base64", recovered: true, unheardOf: 1 }),
   );
 
+  const addressed = { topic: "orders.7", subscription: "orders.*", position: "e-11", id: "x" };
   expect(publications).toEqual([
-    {
-      topic: "orders.7",
-      subscription: "orders.*",
-      event: "paid",
-      data: "hi",
-      position: "e-11",
-      id: "x",
-      recovered: false,
-    },
-    {
-      topic: undefined,
-      subscription: undefined,
-      event: "message",
-      data: Uint8Array.of(255, 0, 254),
-      position: undefined,
-      id: undefined,
-      recovered: true,
-    },
+    { ...addressed, event: "paid", data: "hi", recovered: false },
+    { event: "message", data: Uint8Array.of(255, 0, 254), recovered: true },
   ]);
   expect(client.position).toBe("e-11");
 });
 
 test("unknown messages are ignored", async () => {
-  const { client, publications } = await record();
-  FakeWebSocket.last.welcome();
+  const { client, publications } = await recordOpen();
 
   FakeWebSocket.last.sayBytes();
-  FakeWebSocket.last.deliver(
-    "",
-    "{",
-    "null",
-    "7",
-    { type: "unheard-of" },
-    { type: "reply", id: 99, ok: true },
-    publication(),
-  );
+  for (const unknown of ["", "{", "null", "7", { type: "unheard-of" }, { type: "reply", id: 99, ok: true }])
+    FakeWebSocket.last.deliver(unknown, publication());
 
-  expect(publications.map(({ data }) => data)).toEqual(["hi"]);
+  expect(publications.map(({ data }) => data)).toEqual(Array(6).fill("hi"));
   expect(client.state).toBe("open");
 });
 
 test("an error in a callback does not affect other publications", async () => {
-  const errors: unknown[] = [];
-  const onError = (error: unknown) => void errors.push(error);
-  const listeners = process.listeners("uncaughtException");
-  process.removeAllListeners("uncaughtException").on("uncaughtException", onError);
+  const thrown = catchMicrotasks();
   const received: unknown[] = [];
-  await record({
+  await recordOpen({
     onPublication: ({ data }) => {
       received.push(data);
       if (data === "bad") throw new Error("mine");
     },
   });
-  FakeWebSocket.last.welcome();
 
   FakeWebSocket.last.deliver(publication({ data: "bad" }), publication({ data: "good" }));
-  vi.useRealTimers();
-  await new Promise((resolve) => setTimeout(resolve, 5));
-  process.off("uncaughtException", onError);
-  for (const listener of listeners) process.on("uncaughtException", listener);
+  await settled();
 
   expect(received).toEqual(["bad", "good"]);
-  expect(errors).toEqual([new Error("mine")]);
+  expect(thrown).toEqual([new Error("mine")]);
 });
 
 test("subscribe and unsubscribe resolve with the reply of the worker", async () => {
-  const { client } = await record();
-  FakeWebSocket.last.welcome();
+  const { client } = await recordOpen();
 
   const subscribed = client.subscribe("a");
   await settled();
@@ -145,38 +110,31 @@ test("subscribe and unsubscribe resolve with the reply of the worker", async () 
 });
 
 test("a refused subscription rejects and is not retried", async () => {
-  const { client } = await record();
-  FakeWebSocket.last.welcome();
+  const { client } = await recordOpen();
 
   const subscribed = client.subscribe("secret");
   const outcome = expect(subscribed).rejects.toMatchObject({ name: "FanwireError", code: "forbidden", message: "no" });
   await settled();
-  FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "forbidden", message: "no" } });
+  FakeWebSocket.last.refuse("subscribe", "forbidden");
   await outcome;
-  FakeWebSocket.last.end();
-  await vi.advanceTimersByTimeAsync(1_000);
+  await reconnect();
 
-  expect(topicsOf(FakeWebSocket.last)).toEqual([]);
+  expect(FakeWebSocket.last.queriedTopics).toEqual([]);
 });
 
 test("a publication is confirmed, refused, or times out", async () => {
-  const { client } = await record({ commandTimeoutMs: 3_000 });
-  FakeWebSocket.last.welcome();
+  const { client } = await recordOpen({ commandTimeoutMs: 3_000 });
 
   const confirmed = client.publish("chat", "hello", { event: "said" });
   await settled();
-  expect(FakeWebSocket.last.commands.at(-1)).toMatchObject({
-    command: "publish",
-    topic: "chat",
-    data: "hello",
-    event: "said",
-  });
+  const command = { command: "publish", topic: "chat", data: "hello", event: "said" };
+  expect(FakeWebSocket.last.commands.at(-1)).toMatchObject(command);
   FakeWebSocket.last.reply("publish");
   await confirmed;
 
   const refused = expect(client.publish("chat", "x")).rejects.toMatchObject({ code: "unavailable" });
   await settled();
-  FakeWebSocket.last.reply("publish", { ok: false, error: { code: "unavailable", message: "NATS is unreachable" } });
+  FakeWebSocket.last.refuse("publish", "unavailable");
   await refused;
 
   const late = expect(client.publish("chat", "x")).rejects.toMatchObject({ code: "timeout" });
@@ -187,8 +145,7 @@ test("a publication is confirmed, refused, or times out", async () => {
 
 test("commands of one tick share a frame up to its maximum size", async () => {
   FakeWebSocket.answersCommands = true;
-  const { client } = await record();
-  FakeWebSocket.last.welcome();
+  const { client } = await recordOpen();
 
   for (let at = 0; at < 30; at++) void client.subscribe(`topic.${at}`);
   await settled();
@@ -203,8 +160,7 @@ test("commands of one tick share a frame up to its maximum size", async () => {
 
 test("many subscribe and unsubscribe commands stay below the rate limit of workers, in order", async () => {
   FakeWebSocket.answersCommands = true;
-  const { client } = await record();
-  FakeWebSocket.last.welcome();
+  const { client } = await recordOpen();
   const topics = Array.from({ length: 128 }, (_, at) => `topic.${at}`);
 
   for (const topic of topics) client.subscribe(topic).catch(() => {});
@@ -231,22 +187,19 @@ async function commandsBySecond(seconds: number): Promise<number[]> {
 
 test("a burst of publications stays below the rate limit, and each is confirmed", async () => {
   FakeWebSocket.answersCommands = true;
-  const { client } = await record();
-  FakeWebSocket.last.welcome();
+  const { client } = await recordOpen();
+  const texts = Array.from({ length: 200 }, (_, at) => String(at));
 
-  const outcomes = Promise.all(Array.from({ length: 200 }, (_, at) => client.publish("chat", String(at))));
+  const outcomes = Promise.all(texts.map((text) => client.publish("chat", text)));
   const counts = await commandsBySecond(6);
 
   expect(Math.max(...counts)).toBeLessThanOrEqual(65);
   expect(await outcomes).toHaveLength(200);
-  expect(FakeWebSocket.last.commands.map(({ data }) => data)).toEqual(
-    Array.from({ length: 200 }, (_, at) => String(at)),
-  );
+  expect(FakeWebSocket.last.commands.map(({ data }) => data)).toEqual(texts);
 });
 
 test("the number of unanswered commands is limited, because after a stall they arrive together", async () => {
-  const { client } = await record();
-  FakeWebSocket.last.welcome();
+  const { client } = await recordOpen();
   for (let at = 0; at < 100; at++) client.publish("chat", String(at)).catch(() => {});
   await vi.advanceTimersByTimeAsync(9_000);
   expect(FakeWebSocket.last.commands).toHaveLength(30);
@@ -272,8 +225,7 @@ test("a publication before the connection is open is rejected, and does not dela
 });
 
 test("at most a mebibyte of publications is buffered; more are rejected", async () => {
-  const { client } = await record();
-  FakeWebSocket.last.welcome();
+  const { client } = await recordOpen();
   const outcomes = Array.from({ length: 60 }, () => client.publish("chat", "x".repeat(60_000)));
 
   const codes = Promise.all(outcomes.map((outcome) => outcome.then(String, ({ code }) => code)));
@@ -285,8 +237,7 @@ test("at most a mebibyte of publications is buffered; more are rejected", async 
 });
 
 test("a subscription that waited for the rate limit when the connection was lost is made on the next one", async () => {
-  const { client } = await record();
-  FakeWebSocket.last.welcome();
+  const { client } = await recordOpen();
   const subscribed = Promise.all(Array.from({ length: 50 }, (_, at) => client.subscribe(`t${at}`)));
   await settled();
   const unsubscribed = client.unsubscribe("t49").catch((error: unknown) => error);
@@ -296,12 +247,11 @@ test("a subscription that waited for the rate limit when the connection was lost
   expect(await unsubscribed).toBeUndefined();
   await rejected;
   await vi.advanceTimersByTimeAsync(1_000);
-  expect(topicsOf(FakeWebSocket.last)).toHaveLength(49);
+  expect(FakeWebSocket.last.queriedTopics).toHaveLength(49);
 });
 
 test("an unsubscribe whose reply is lost with the connection resolves", async () => {
-  const { client } = await record({ topics: ["a"] });
-  FakeWebSocket.last.welcome();
+  const { client } = await recordOpen({ topics: ["a"] });
   const unsubscribed = client.unsubscribe("a");
   await settled();
   FakeWebSocket.last.end();
@@ -310,9 +260,7 @@ test("an unsubscribe whose reply is lost with the connection resolves", async ()
 });
 
 test("publications are rejected while disconnected, and waiting ones when the connection is lost", async () => {
-  const { client } = await record();
-  await expect(client.publish("chat", "x")).rejects.toMatchObject({ code: "disconnected" });
-  FakeWebSocket.last.welcome();
+  const { client } = await recordOpen();
 
   const waiting = expect(client.publish("chat", "x")).rejects.toMatchObject({ code: "disconnected" });
   await settled();
@@ -326,8 +274,7 @@ test("publications are rejected while disconnected, and waiting ones when the co
 });
 
 test("close rejects pending calls and closes once", async () => {
-  const { client, states } = await record();
-  FakeWebSocket.last.welcome();
+  const { client, states } = await recordOpen();
   const publishing = expect(client.publish("chat", "x")).rejects.toMatchObject({ code: "closed" });
   const subscribing = expect(client.subscribe("a")).rejects.toMatchObject({ code: "closed" });
 

@@ -1,13 +1,12 @@
 import { expect, test, vi } from "vitest";
 import { useFakeTime } from "../test-data/fake-time.ts";
-import { FakeWebSocket, record, settled } from "../test-data/fake-web-socket.ts";
+import { FakeWebSocket, record, recordOpen, settled } from "../test-data/fake-web-socket.ts";
 import { connect } from "./index.ts";
 
 useFakeTime();
 
 test("the timeout of a subscription that was ended does not end a later one to the same topic", async () => {
-  const { client } = await record({ commandTimeoutMs: 3_000 });
-  FakeWebSocket.last.welcome();
+  const { client } = await recordOpen({ commandTimeoutMs: 3_000 });
   const first = expect(client.subscribe("a")).rejects.toMatchObject({ code: "closed" });
   await settled();
   void client.unsubscribe("a");

@@ -1,50 +1,33 @@
 import { expect, test, vi } from "vitest";
 import { useFakeTime } from "../test-data/fake-time.ts";
-import { FakeWebSocket, reconnected, record, settled } from "../test-data/fake-web-socket.ts";
+import { FakeWebSocket, reconnect, recordOpen, settled } from "../test-data/fake-web-socket.ts";
 import {
   ANN,
   CYD,
   commands,
   deliverChange,
   enterLobby,
+  openLobby,
   presenceCommands,
-  recordEnds,
   replyMembers,
 } from "../test-data/lobby.ts";
 
 useFakeTime();
 
-test("a refusal rejects, ends the presence, and ends a subscription that was for the members alone", async () => {
-  const { client } = await record();
-  FakeWebSocket.last.welcome();
-  const lobby = client.presence("lobby");
-  const ends = recordEnds(lobby);
-  await settled();
-  FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "forbidden", message: "no" } });
+test.each([
+  ["ends a subscription that was for the members alone", [], [{ command: "unsubscribe", topic: "lobby" }]],
+  ["does not end a subscription of the application", ["lobby"], []],
+])("a refusal rejects, ends the presence, and %s", async (_, topics, unsubscribed) => {
+  const { lobby, ends } = await openLobby({ topics });
+  FakeWebSocket.last.refuse("subscribe", "forbidden");
 
   await expect(lobby.subscribed).rejects.toMatchObject({ name: "FanwireError", code: "forbidden" });
   expect(ends).toEqual(["forbidden"]);
-  expect(commands().at(-1)).toEqual({ command: "unsubscribe", topic: "lobby" });
-});
-
-test("a refusal does not end a subscription of the application", async () => {
-  const { client } = await record({ topics: ["lobby"] });
-  FakeWebSocket.last.welcome();
-  const ends = recordEnds(client.presence("lobby"));
-  await settled();
-  FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "forbidden", message: "no" } });
-  await settled();
-
-  expect(ends).toEqual(["forbidden"]);
-  expect(commands().some(({ command }) => command === "unsubscribe")).toBe(false);
+  expect(commands().filter(({ command }) => command === "unsubscribe")).toEqual(unsubscribed);
 });
 
 test("a refused topic ends the presence once", async () => {
-  const { client } = await record();
-  FakeWebSocket.last.welcome();
-  const lobby = client.presence("lobby");
-  const ends = recordEnds(lobby);
-  await settled();
+  const { lobby, ends } = await openLobby();
   for (const { id } of FakeWebSocket.last.commands) {
     FakeWebSocket.last.deliver({ type: "reply", id, ok: false, error: { code: "forbidden", message: "no" } });
   }
@@ -54,55 +37,42 @@ test("a refused topic ends the presence once", async () => {
 });
 
 test("a refusal after a reconnect ends the presence, and the earlier list stays, not current", async () => {
-  const { lobby } = await enterLobby();
-  const ends = recordEnds(lobby);
-  FakeWebSocket.last.end();
-  await reconnected();
-  FakeWebSocket.last.welcome();
-  await settled();
-  FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "forbidden", message: "no" } });
+  const { lobby, ends } = await enterLobby();
+  await reconnect();
+  FakeWebSocket.last.refuse("subscribe", "forbidden");
   await settled();
 
   expect(ends).toEqual(["forbidden"]);
   expect([lobby.isCurrent, lobby.count]).toEqual([false, 2]);
 });
 
-test("a topic that a new token does not allow ends its presence", async () => {
+test.each([
+  ["ends with its topic", [], { dropped: ["lobby"] }],
+  ["may end while its topic stays", ["lobby"], { presenceDropped: ["lobby", "unknown"] }],
+])("presence that a new token does not allow %s", async (_, topics, reply) => {
   const claims = btoa(JSON.stringify({ exp: Date.now() / 1_000 + 100 }));
-  const { client } = await record({ token: async () => `x.${claims}.x` });
-  FakeWebSocket.last.welcome();
-  const lobby = client.presence("lobby");
-  const ends = recordEnds(lobby);
-  await settled();
-  FakeWebSocket.last.deliver({ type: "reply", id: FakeWebSocket.last.commands[0]?.id, ok: true });
-  replyMembers({ count: 1, members: [ANN] });
+  const { lobby, ends } = await enterLobby({ topics, token: async () => `x.${claims}.x` });
   await vi.advanceTimersByTimeAsync(85_000);
-  FakeWebSocket.last.reply("refresh", { ok: true, dropped: ["lobby"] });
+  FakeWebSocket.last.reply("refresh", reply);
+  await settled();
 
   expect(lobby.isCurrent).toBe(false);
   expect(ends).toEqual(["forbidden"]);
+  expect(commands().some(({ command }) => command === "unsubscribe")).toBe(false);
 });
 
 test("a topic from which the application unsubscribes the client ends its presence, and is not restored", async () => {
-  const { lobby, refused } = await enterLobby();
-  const ends = recordEnds(lobby);
-  FakeWebSocket.last.deliver({ type: "reply", id: FakeWebSocket.last.commands[0]?.id, ok: true });
+  const { lobby, refused, ends } = await enterLobby();
   FakeWebSocket.last.deliver({ type: "unsubscribed", topic: "lobby" }, { type: "unsubscribed", topic: "unknown" });
 
   expect([lobby.isCurrent, ends, refused]).toEqual([false, ["forbidden"], ["lobby: forbidden"]]);
-  FakeWebSocket.last.end();
-  await reconnected();
-  FakeWebSocket.last.welcome();
-  await settled();
-  expect(FakeWebSocket.last.url.searchParams.getAll("topic")).toEqual([]);
+  await reconnect();
+  expect(FakeWebSocket.last.queriedTopics).toEqual([]);
   expect(commands()).toEqual([]);
 });
 
 test("a request for members that is under way when the application unsubscribes the client does not bring it back", async () => {
-  const { client } = await record({ topics: ["lobby"] });
-  FakeWebSocket.last.welcome();
-  client.presence("lobby");
-  await settled();
+  await openLobby({ topics: ["lobby"] });
   FakeWebSocket.last.deliver({ type: "unsubscribed", topic: "lobby" });
   await settled();
 
@@ -113,8 +83,7 @@ test("a request for members that is under way when the application unsubscribes 
 });
 
 test("a topic stays that the client subscribes to before it learns that the application has unsubscribed it", async () => {
-  const { client, refused } = await record({ topics: ["a", "b"] });
-  FakeWebSocket.last.welcome();
+  const { client, refused } = await recordOpen({ topics: ["a", "b"] });
   void client.unsubscribe("a");
   const subscribed = [client.subscribe("a"), client.subscribe("b", { since: "e-1" })];
   await settled();
@@ -125,26 +94,8 @@ test("a topic stays that the client subscribes to before it learns that the appl
   expect(refused).toEqual([]);
 });
 
-test("a new token may end the presence and keep the topic", async () => {
-  const claims = btoa(JSON.stringify({ exp: Date.now() / 1_000 + 100 }));
-  const { client } = await record({ topics: ["lobby"], token: async () => `x.${claims}.x` });
-  FakeWebSocket.last.welcome();
-  const lobby = client.presence("lobby");
-  const ends = recordEnds(lobby);
-  await settled();
-  replyMembers({ count: 1, members: [ANN] });
-  await vi.advanceTimersByTimeAsync(85_000);
-  FakeWebSocket.last.reply("refresh", { ok: true, presenceDropped: ["lobby", "unknown"] });
-  await settled();
-
-  expect(lobby.isCurrent).toBe(false);
-  expect(ends).toEqual(["forbidden"]);
-  expect(commands().some(({ command }) => command === "unsubscribe")).toBe(false);
-});
-
 test("the reply to an outdated request does not count", async () => {
-  const { client, lobby } = await enterLobby();
-  const ends = recordEnds(lobby);
+  const { client, lobby, ends } = await enterLobby();
   deliverChange({ count: 900, partial: true });
   deliverChange({ count: 900 });
   await vi.advanceTimersByTimeAsync(5_000);
@@ -160,12 +111,8 @@ test("the reply to an outdated request does not count", async () => {
 });
 
 test("a worker that cannot answer now is asked again after five seconds", async () => {
-  const { client } = await record();
-  FakeWebSocket.last.welcome();
-  const lobby = client.presence("lobby");
-  const ends = recordEnds(lobby);
-  await settled();
-  FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "unavailable", message: "no NATS" } });
+  const { lobby, ends } = await openLobby();
+  FakeWebSocket.last.refuse("subscribe", "unavailable");
   await vi.advanceTimersByTimeAsync(4_999);
   expect(presenceCommands()).toHaveLength(1);
   await vi.advanceTimersByTimeAsync(1);
@@ -177,11 +124,7 @@ test("a worker that cannot answer now is asked again after five seconds", async 
 });
 
 test("a worker without presence is reported as unsupported", async () => {
-  const { client } = await record();
-  FakeWebSocket.last.welcome();
-  const lobby = client.presence("lobby");
-  const ends = recordEnds(lobby);
-  await settled();
+  const { lobby, ends } = await openLobby();
   replyMembers({});
 
   await expect(lobby.subscribed).rejects.toMatchObject({ code: "unsupported" });

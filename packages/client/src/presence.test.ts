@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
-import { useFakeTime } from "../test-data/fake-time.ts";
-import { FakeWebSocket, reconnected, record, settled } from "../test-data/fake-web-socket.ts";
+import { catchMicrotasks, useFakeTime } from "../test-data/fake-time.ts";
+import { FakeWebSocket, reconnect, record, settled } from "../test-data/fake-web-socket.ts";
 import {
   ANN,
   BOB,
@@ -8,24 +8,22 @@ import {
   commands,
   deliverChange,
   enterLobby,
+  openLobby,
   presenceCommands,
-  recordChanges,
   replyMembers,
 } from "../test-data/lobby.ts";
 
 useFakeTime();
 
-test("presence subscribes to the topic, and has the members when the worker has sent them", async () => {
-  const { client } = await record();
-  FakeWebSocket.last.welcome();
+const ENTERING = [
+  { command: "subscribe", topic: "lobby" },
+  { command: "subscribe", topic: "lobby", presence: true },
+];
 
-  const lobby = client.presence("lobby");
-  const changes = recordChanges(lobby);
-  await settled();
-  expect(commands()).toEqual([
-    { command: "subscribe", topic: "lobby" },
-    { command: "subscribe", topic: "lobby", presence: true },
-  ]);
+test("presence subscribes to the topic, and has the members when the worker has sent them", async () => {
+  const { lobby, changes } = await openLobby();
+
+  expect(commands()).toEqual(ENTERING);
   expect([lobby.count, lobby.members.size, lobby.isCurrent, lobby.isComplete]).toEqual([0, 0, false, false]);
   replyMembers({ count: 2, members: [ANN, BOB] });
 
@@ -44,10 +42,7 @@ test("presence before the connection is open is requested after the welcome", as
   FakeWebSocket.last.welcome();
   await settled();
 
-  expect(commands()).toEqual([
-    { command: "subscribe", topic: "lobby" },
-    { command: "subscribe", topic: "lobby", presence: true },
-  ]);
+  expect(commands()).toEqual(ENTERING);
   expect(client.presence("lobby")).toBe(lobby);
 });
 
@@ -79,54 +74,29 @@ test("a map of members never changes, so that a page can compare two of them", a
   expect([members.size, lobby.members.size]).toEqual([2, 3]);
 });
 
-test("after a reconnect only the difference to the earlier list is reported", async () => {
+test.each([
+  ["the difference to the earlier list is reported", [BOB, CYD], [{ joined: [CYD], left: ["ann"], count: 2 }]],
+  ["a list without a difference is not reported", [BOB, ANN], []],
+])("after a reconnect %s", async (_, members, reported) => {
   const { lobby, changes } = await enterLobby();
   changes.length = 0;
 
   FakeWebSocket.last.end();
   expect([lobby.isCurrent, lobby.count, [...lobby.members.keys()]]).toEqual([false, 2, ["ann", "bob"]]);
-  await reconnected();
-  FakeWebSocket.last.welcome();
-  await settled();
-  expect(FakeWebSocket.last.url.searchParams.getAll("topic")).toEqual(["lobby"]);
+  await reconnect();
+  expect(FakeWebSocket.last.queriedTopics).toEqual(["lobby"]);
   expect(commands()).toEqual([{ command: "subscribe", topic: "lobby", presence: true }]);
-  replyMembers({ count: 2, members: [BOB, CYD] });
-
-  expect(changes).toEqual([{ joined: [CYD], left: ["ann"], count: 2 }]);
-  expect(lobby.isCurrent).toBe(true);
-});
-
-test("a reconnect without a difference reports nothing", async () => {
-  const { lobby, changes } = await enterLobby();
-  FakeWebSocket.last.end();
-  await reconnected();
-  FakeWebSocket.last.welcome();
-  await settled();
-  replyMembers({ count: 2, members: [BOB, ANN] });
-
-  expect(lobby.isCurrent).toBe(true);
-  expect(changes).toHaveLength(1);
-});
-
-test("a change that arrives before the list is ignored, because the list has it", async () => {
-  const { lobby, changes } = await enterLobby();
-  FakeWebSocket.last.end();
-  await reconnected();
-  FakeWebSocket.last.welcome();
-  await settled();
+  // The list has all changes before it.
   deliverChange({ joined: [CYD], count: 3 });
-  replyMembers({ count: 3, members: [ANN, BOB, CYD] });
+  replyMembers({ count: 2, members });
 
-  expect(changes.slice(1)).toEqual([{ joined: [CYD], left: [], count: 3 }]);
-  expect(lobby.members.size).toBe(3);
+  expect(changes).toEqual(reported);
+  expect(lobby.isCurrent).toBe(true);
 });
 
 test("without a list the count is known alone, and nobody is reported as joined or left", async () => {
   const { lobby, changes } = await enterLobby();
-  FakeWebSocket.last.end();
-  await reconnected();
-  FakeWebSocket.last.welcome();
-  await settled();
+  await reconnect();
   replyMembers({ count: 2_000 });
 
   expect([lobby.count, lobby.members.size, lobby.isComplete, lobby.isCurrent]).toEqual([2_000, 0, false, true]);
@@ -161,10 +131,7 @@ test("a partial change ends the list, which is requested again when it is short 
 });
 
 test("a topic that is subscribed already is not subscribed again, and stays after leave", async () => {
-  const { client } = await record({ topics: ["lobby"] });
-  FakeWebSocket.last.welcome();
-  const lobby = client.presence("lobby");
-  await settled();
+  const { lobby } = await openLobby({ topics: ["lobby"] });
   expect(commands()).toEqual([{ command: "subscribe", topic: "lobby", presence: true }]);
   replyMembers({ count: 1, members: [ANN] });
 
@@ -175,11 +142,8 @@ test("a topic that is subscribed already is not subscribed again, and stays afte
   await left;
   expect(lobby.isCurrent).toBe(false);
 
-  FakeWebSocket.last.end();
-  await reconnected();
-  FakeWebSocket.last.welcome();
-  await settled();
-  expect(FakeWebSocket.last.url.searchParams.getAll("topic")).toEqual(["lobby"]);
+  await reconnect();
+  expect(FakeWebSocket.last.queriedTopics).toEqual(["lobby"]);
   expect(commands()).toEqual([]);
 });
 
@@ -207,11 +171,7 @@ test("leave ends the changes, and presence can begin again at once", async () =>
   replyMembers({ count: 1, members: [BOB] });
 
   expect(again).not.toBe(lobby);
-  expect(commands().slice(2)).toEqual([
-    { command: "unsubscribe", topic: "lobby" },
-    { command: "subscribe", topic: "lobby" },
-    { command: "subscribe", topic: "lobby", presence: true },
-  ]);
+  expect(commands().slice(2)).toEqual([{ command: "unsubscribe", topic: "lobby" }, ...ENTERING]);
   expect(changes).toHaveLength(1);
   expect([lobby.members.size, again.members.size]).toEqual([2, 1]);
 });
@@ -221,11 +181,9 @@ test("leave without a connection resolves at once, and the next connection does 
   FakeWebSocket.last.end();
 
   await lobby.leave();
-  await reconnected();
-  FakeWebSocket.last.welcome();
-  await settled();
+  await reconnect();
 
-  expect(FakeWebSocket.last.url.searchParams.getAll("topic")).toEqual([]);
+  expect(FakeWebSocket.last.queriedTopics).toEqual([]);
   expect(commands()).toEqual([]);
 });
 
@@ -244,14 +202,7 @@ test("a subscription that starts over enters again", async () => {
 
 test("a listener that was removed is not called, and one that throws does not stop others", async () => {
   const { lobby } = await enterLobby();
-  const thrown = vi.fn();
-  vi.stubGlobal("queueMicrotask", (callback: () => void) => {
-    try {
-      callback();
-    } catch (error) {
-      thrown(error);
-    }
-  });
+  const thrown = catchMicrotasks();
   const removed = vi.fn();
   const kept = vi.fn();
   lobby.on("change", () => {
@@ -261,8 +212,9 @@ test("a listener that was removed is not called, and one that throws does not st
   lobby.on("change", kept);
 
   deliverChange({ joined: [CYD], count: 3 });
+  await settled();
 
-  expect(thrown).toHaveBeenCalledTimes(1);
+  expect(thrown).toEqual([new Error("mine")]);
   expect(removed).not.toHaveBeenCalled();
   expect(kept).toHaveBeenCalledTimes(1);
 });

@@ -1,11 +1,16 @@
 import { expect, test, vi } from "vitest";
 import { useFakeTime } from "../test-data/fake-time.ts";
-import { FakeWebSocket, reconnected, record, settled } from "../test-data/fake-web-socket.ts";
+import {
+  FakeWebSocket,
+  publication,
+  reconnect,
+  reconnected,
+  record,
+  recordOpen,
+  settled,
+} from "../test-data/fake-web-socket.ts";
 
 useFakeTime();
-
-const publication = (more: object) => ({ type: "publication", event: "message", data: "hi", ...more });
-const query = () => FakeWebSocket.last.url.searchParams;
 
 test("backoff with jitter: the delay is a random part of a bound that doubles to 30 seconds", async () => {
   const { states } = await record();
@@ -39,12 +44,8 @@ test("the client does not reconnect before the delay, and reports the reason", a
   const { client, states } = await record();
   FakeWebSocket.last.end(1012, "worker restarting, reconnect");
 
-  expect(states.at(-1)).toEqual({
-    state: "waiting",
-    retryInMs: 1_000,
-    code: 1012,
-    reason: "worker restarting, reconnect",
-  });
+  const reason = "worker restarting, reconnect";
+  expect(states.at(-1)).toEqual({ state: "waiting", retryInMs: 1_000, code: 1012, reason });
   await vi.advanceTimersByTimeAsync(999);
   expect(FakeWebSocket.all).toHaveLength(1);
   expect(client.address).toBeUndefined();
@@ -52,10 +53,9 @@ test("the client does not reconnect before the delay, and reports the reason", a
   expect(FakeWebSocket.all).toHaveLength(2);
 });
 
-test.each([4400, 4403, 4429, 4499, 1002, 1008])("code %i is final", async (code) => {
-  const { client, states } = await record();
-  FakeWebSocket.last.welcome();
-  const subscribing = expect(client.subscribe("a")).rejects.toMatchObject({ code: "closed" });
+test.each([4400, 4403, 4429, 4499, 1002, 1008])("after the welcome code %i is final", async (code) => {
+  const { client, states } = await recordOpen({ topics: ["a"] });
+  const subscribing = expect(client.subscribe("b")).rejects.toMatchObject({ code: "closed" });
   FakeWebSocket.last.end(code, "because");
   await subscribing;
   await vi.advanceTimersByTimeAsync(120_000);
@@ -74,8 +74,7 @@ test.each([1000, 1001, 1005, 1006, 1011, 1012, 4500])("after code %i the client 
 });
 
 test("the client resumes all subscriptions from the last position, recovered or not", async () => {
-  const { client, states } = await record({ topics: ["a"] });
-  FakeWebSocket.last.welcome({ position: "e-10" });
+  const { client, states } = await recordOpen({ topics: ["a"] }, { position: "e-10" });
   void client.subscribe("b.>");
   await settled();
   FakeWebSocket.last.reply("subscribe");
@@ -85,14 +84,12 @@ test("the client resumes all subscriptions from the last position, recovered or 
   await client.unsubscribe("a");
   await reconnected();
 
-  expect(query().get("since")).toBe("e-12");
-  expect(query().getAll("topic")).toEqual(["b.>", "c"]);
+  expect(FakeWebSocket.last.query.get("since")).toBe("e-12");
+  expect(FakeWebSocket.last.queriedTopics).toEqual(["b.>", "c"]);
   FakeWebSocket.last.welcome({ position: "e-20", recovered: true });
   expect(states.at(-1)).toMatchObject({ state: "open", recovered: true });
 
-  FakeWebSocket.last.end();
-  await reconnected();
-  FakeWebSocket.last.welcome({ position: "e-30", recovered: false });
+  await reconnect({ position: "e-30", recovered: false });
   expect(states.at(-1)).toMatchObject({ state: "open", recovered: false });
 });
 
@@ -101,18 +98,16 @@ test("topics that do not fit into a URL are subscribed by commands", async () =>
   const topics = Array.from({ length: 100 }, (_, at) => `some.topic.with.a.name.${at}`);
   const { client, states } = await record({ topics });
   expect(FakeWebSocket.last.url.href.length).toBeLessThanOrEqual(1_200);
-  const asked = query().getAll("topic");
+  const asked = FakeWebSocket.last.queriedTopics;
   FakeWebSocket.last.welcome();
   await vi.advanceTimersByTimeAsync(3_000);
 
   expect([...asked, ...FakeWebSocket.last.commands.map(({ topic }) => topic)]).toEqual(topics);
   expect(states.at(-1)).toMatchObject({ state: "open", recovered: null });
 
-  FakeWebSocket.last.end();
-  await reconnected();
-  FakeWebSocket.last.welcome({ recovered: true });
+  await reconnect({ recovered: true });
   await vi.advanceTimersByTimeAsync(3_000);
-  expect(FakeWebSocket.last.commands).toHaveLength(topics.length - query().getAll("topic").length);
+  expect(FakeWebSocket.last.commands).toHaveLength(topics.length - FakeWebSocket.last.queriedTopics.length);
   for (const command of FakeWebSocket.last.commands) expect(command.since).toBe(client.position);
 });
 
@@ -121,23 +116,21 @@ test("a topic that the worker refuses is dropped, and onRefused is called", asyn
   const subscribing = expect(client.subscribe("secret")).rejects.toMatchObject({ code: "forbidden" });
   FakeWebSocket.last.welcome();
   await settled();
-  FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "forbidden", message: "no" } });
+  FakeWebSocket.last.refuse("subscribe", "forbidden");
   await subscribing;
   await settled();
 
   expect(refused).toEqual(["secret: forbidden"]);
   expect(states.at(-1)).toMatchObject({ state: "open", recovered: null });
-  FakeWebSocket.last.end();
-  await reconnected();
-  expect(query().getAll("topic")).toEqual([]);
+  await reconnect();
+  expect(FakeWebSocket.last.queriedTopics).toEqual([]);
 });
 
 test("a subscription that fails with a passing error makes the client reconnect", async () => {
   const topics = Array.from({ length: 100 }, (_, at) => `some.topic.with.a.name.${at}`);
-  const { refused } = await record({ topics });
-  FakeWebSocket.last.welcome();
+  const { refused } = await recordOpen({ topics });
   await settled();
-  FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "unavailable", message: "NATS is unreachable" } });
+  FakeWebSocket.last.refuse("subscribe", "unavailable");
   await reconnected();
 
   expect(FakeWebSocket.all).toHaveLength(2);
@@ -168,8 +161,7 @@ test("a topic subscribed while disconnected waits for the connection", async () 
 });
 
 test("a topic subscribed while the client connects resumes from the last position too", async () => {
-  const { client } = await record({ topics: ["a"] });
-  FakeWebSocket.last.welcome({ position: "e-10" });
+  const { client } = await recordOpen({ topics: ["a"] }, { position: "e-10" });
   FakeWebSocket.last.end();
   await reconnected();
   const subscribed = client.subscribe("b");
@@ -177,27 +169,23 @@ test("a topic subscribed while the client connects resumes from the last positio
   await settled();
 
   expect(FakeWebSocket.last.commands).toMatchObject([{ command: "subscribe", topic: "b", since: "e-10" }]);
-  FakeWebSocket.last.reply("subscribe", { ok: true, recovered: true, position: "e-10" });
+  FakeWebSocket.last.reply("subscribe", { recovered: true, position: "e-10" });
   expect(await subscribed).toEqual({ recovered: true });
 });
 
 test("a topic whose reply was lost with the connection is subscribed again", async () => {
-  const { client } = await record();
-  FakeWebSocket.last.welcome();
+  const { client } = await recordOpen();
   const subscribed = client.subscribe("a");
   await settled();
-  FakeWebSocket.last.end();
-  await reconnected();
-  expect(query().getAll("topic")).toEqual(["a"]);
-  FakeWebSocket.last.welcome({ recovered: true });
+  await reconnect({ recovered: true });
 
+  expect(FakeWebSocket.last.queriedTopics).toEqual(["a"]);
   expect(await subscribed).toEqual({ recovered: true });
 });
 
 test("heartbeat: the client pings every 25 seconds, and reconnects after 10 seconds without a message", async () => {
   FakeWebSocket.answersPings = false;
-  const { states } = await record();
-  FakeWebSocket.last.welcome();
+  const { states } = await recordOpen();
   await vi.advanceTimersByTimeAsync(20_000);
   FakeWebSocket.last.deliver(publication({}));
   await vi.advanceTimersByTimeAsync(4_999);

@@ -1,30 +1,25 @@
 import { expect, test } from "vitest";
 import { useFakeTime } from "../test-data/fake-time.ts";
-import { FakeWebSocket, reconnected, record, settled } from "../test-data/fake-web-socket.ts";
+import { FakeWebSocket, reconnect, reconnected, record, recordOpen, settled } from "../test-data/fake-web-socket.ts";
 
 useFakeTime();
 
-const queried = () => FakeWebSocket.last.url.searchParams.getAll("topic");
+const queried = () => FakeWebSocket.last.queriedTopics;
 const subscribes = () => FakeWebSocket.last.commands.filter(({ command }) => command === "subscribe");
-const forbidden = { ok: false, error: { code: "forbidden", message: "no" } };
 
 test.each([4400, 4403])("a topic that is refused with %i before the welcome is refused alone", async (code) => {
-  const { client, refused, states } = await record({ topics: ["a"] });
-  FakeWebSocket.last.welcome({ position: "e-10" });
+  const { client, refused, states } = await recordOpen({ topics: ["a"] }, { position: "e-10" });
   FakeWebSocket.last.end();
   const allowed = client.subscribe("b");
   const outcome = expect(client.subscribe("secret")).rejects.toMatchObject({ code: "forbidden" });
   await reconnected();
   expect(queried()).toEqual(["a", "b", "secret"]);
-  FakeWebSocket.last.end(code);
-  await reconnected();
+  await reconnect({ recovered: true }, code);
 
   // "a" was accepted before, but the token may be another one now.
   expect(queried()).toEqual([]);
-  FakeWebSocket.last.welcome({ recovered: true });
-  await settled();
   expect(subscribes()).toMatchObject(["a", "b", "secret"].map((topic) => ({ topic, since: "e-10" })));
-  FakeWebSocket.last.reply("subscribe", forbidden);
+  FakeWebSocket.last.refuse("subscribe", "forbidden");
   await outcome;
   for (const { id } of subscribes().slice(0, 2)) FakeWebSocket.last.deliver({ type: "reply", id, ok: true });
   await allowed;
@@ -32,8 +27,7 @@ test.each([4400, 4403])("a topic that is refused with %i before the welcome is r
   await settled();
   expect(refused).toEqual(["secret: forbidden"]);
   expect(states.at(-1)).toMatchObject({ state: "open" });
-  FakeWebSocket.last.end();
-  await reconnected();
+  await reconnect();
   expect(queried()).toEqual(["a", "b"]);
 });
 
@@ -69,14 +63,6 @@ test("a topic without a UTF-8 form is left to a command, because a query would n
   await settled();
 
   expect(subscribes()).toMatchObject([{ topic: "\ud800" }]);
-  FakeWebSocket.last.reply("subscribe", { ok: false, error: { code: "invalid", message: "no" } });
+  FakeWebSocket.last.refuse("subscribe", "invalid");
   await outcome;
-});
-
-test("after the welcome 4403 is final", async () => {
-  const { client } = await record({ topics: ["a"] });
-  FakeWebSocket.last.welcome();
-  FakeWebSocket.last.end(4403, "closed by the application");
-
-  expect(client.state).toBe("closed");
 });

@@ -1,15 +1,11 @@
 import { matchesTopic } from "@fanwire/protocol";
 import fc from "fast-check";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
+import { useFakeTime } from "../test-data/fake-time.ts";
 import { FakeWebSocket, reconnected, record, settled } from "../test-data/fake-web-socket.ts";
 import { type Logged, ModelWorker } from "../test-data/model-worker.ts";
 
-beforeEach(() => {
-  vi.useFakeTimers();
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTime();
 
 /** Has room for short topics only, so that the others are always subscribed by commands. */
 const URL_WITH_LITTLE_ROOM = `ws://pusher.example/?page=${"x".repeat(1_100)}`;

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import { useFakeTime } from "../test-data/fake-time.ts";
-import { FakeWebSocket, record, settled } from "../test-data/fake-web-socket.ts";
+import { FakeWebSocket, record, recordOpen, settled } from "../test-data/fake-web-socket.ts";
 
 let page: EventTarget;
 let document: EventTarget & { visibilityState: string };
@@ -64,8 +64,7 @@ test("an open connection is pinged once, and replaced when the worker does not a
 });
 
 test("a connection that the back/forward cache has closed is replaced at once", async () => {
-  const { states } = await record();
-  FakeWebSocket.last.welcome();
+  const { states } = await recordOpen();
 
   restored(true);
   await settled();
@@ -89,8 +88,7 @@ test("a connection that the back/forward cache has closed is replaced once, also
 });
 
 test("a closed client ignores the events", async () => {
-  const { client } = await record();
-  FakeWebSocket.last.welcome();
+  const { client } = await recordOpen();
 
   client.close();
   online();

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { useFakeTime } from "../test-data/fake-time.ts";
-import { FakeWebSocket, record, settled } from "../test-data/fake-web-socket.ts";
+import { FakeWebSocket, record, recordOpen, settled } from "../test-data/fake-web-socket.ts";
 import { type ClientOptions, connect } from "./index.ts";
 
 useFakeTime();
@@ -36,8 +36,7 @@ test("a URL object, and null as since or token, are accepted", async () => {
 });
 
 test("commands have no timeout if it is infinite", async () => {
-  const { client } = await record({ commandTimeoutMs: Number.POSITIVE_INFINITY });
-  FakeWebSocket.last.welcome();
+  const { client } = await recordOpen({ commandTimeoutMs: Number.POSITIVE_INFINITY });
   const subscribed = client.subscribe("a");
   await settled();
   FakeWebSocket.last.reply("subscribe");
@@ -46,8 +45,7 @@ test("commands have no timeout if it is infinite", async () => {
 });
 
 test("publish rejects what is not text, and later publications are sent", async () => {
-  const { client } = await record();
-  FakeWebSocket.last.welcome();
+  const { client } = await recordOpen();
 
   const data = invalid("data must be of type string");
   for (const wrong of [{ text: "hi" }, undefined, null, 7, new Uint8Array(3)]) {
@@ -69,8 +67,7 @@ test("publish rejects what is not text, and later publications are sent", async 
 });
 
 test("subscribe and unsubscribe reject other types, and change no subscription", async () => {
-  const { client } = await record({ topics: ["a"] });
-  FakeWebSocket.last.welcome();
+  const { client } = await recordOpen({ topics: ["a"] });
 
   const topic = invalid("topic must be of type string");
   for (const wrong of [undefined, null, 7, ["a"], {}]) {

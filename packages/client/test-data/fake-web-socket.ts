@@ -34,6 +34,15 @@ export class FakeWebSocket implements WebSocketLike {
     return last;
   }
 
+  /** The parameters with which the client has connected. */
+  get query(): URLSearchParams {
+    return this.url.searchParams;
+  }
+
+  get queriedTopics(): string[] {
+    return this.query.getAll("topic");
+  }
+
   addEventListener<Type extends keyof Events>(type: Type, listener: (event: Events[Type]) => void): void {
     Object.assign(this.#listeners, { [type]: listener });
   }
@@ -79,11 +88,19 @@ export class FakeWebSocket implements WebSocketLike {
   }
 
   /** Answers the last command of this kind. */
-  reply(command: string, more: object = { ok: true }): void {
+  reply(command: string, more: object = {}): void {
     const { id } = this.commands.findLast((sent) => sent.command === command) ?? {};
-    this.deliver({ type: "reply", id, ...more });
+    this.deliver({ type: "reply", id, ok: true, ...more });
+  }
+
+  /** Refuses the last command of this kind. */
+  refuse(command: string, code: string): void {
+    this.reply(command, { ok: false, error: { code, message: "no" } });
   }
 }
+
+export const publication = (more: object = {}) => ({ type: "publication", event: "message", data: "hi", ...more });
+export const pong = (more: object = {}) => ({ type: "reply", id: "ping", ok: true, ...more });
 
 export type Recorded = {
   readonly client: Client;
@@ -109,7 +126,23 @@ export async function record(options: Partial<ClientOptions> = {}): Promise<Reco
   return { client, publications, states, refused };
 }
 
-/** Advances the time until the client has reconnected. */
+/** Like {@link record}, with an open connection. */
+export async function recordOpen(options: Partial<ClientOptions> = {}, welcome: object = {}): Promise<Recorded> {
+  const recorded = await record(options);
+  FakeWebSocket.last.welcome(welcome);
+  await settled();
+  return recorded;
+}
+
+/** Ends the connection if it has not ended, and advances the time until the next one is open. */
+export async function reconnect(welcome: object = {}, code?: number): Promise<void> {
+  FakeWebSocket.last.end(code);
+  await reconnected();
+  FakeWebSocket.last.welcome(welcome);
+  await settled();
+}
+
+/** Advances the time until the client has connected again. */
 export async function reconnected(): Promise<void> {
   const count = FakeWebSocket.all.length;
   while (FakeWebSocket.all.length === count) await vi.advanceTimersToNextTimerAsync();

@@ -1,5 +1,5 @@
-import type { Presence, PresenceChange } from "../src/index.ts";
-import { FakeWebSocket, type Recorded, record, settled } from "./fake-web-socket.ts";
+import type { ClientOptions, Presence, PresenceChange } from "../src/index.ts";
+import { FakeWebSocket, type Recorded, recordOpen, settled } from "./fake-web-socket.ts";
 
 export const ANN = { user: "ann", info: { name: "Ann" } };
 export const BOB = { user: "bob" };
@@ -25,30 +25,25 @@ export function deliverChange(more: object): void {
 
 type Change = Omit<PresenceChange, "members">;
 
-/** Returns the changes of the members, without the map. */
-export function recordChanges(presence: Presence): Change[] {
-  const changes: Change[] = [];
-  presence.on("change", ({ members: _members, ...change }) => changes.push(change));
-  return changes;
-}
+type Lobby = Recorded & { readonly lobby: Presence; readonly changes: Change[]; readonly ends: string[] };
 
-/** Returns the codes of the errors with which the presence ends. */
-export function recordEnds(presence: Presence): string[] {
-  const codes: string[] = [];
-  presence.on("end", ({ code }) => codes.push(code));
-  return codes;
-}
-
-/** Returns a client that is present in the lobby, with the members of the first list. */
-export async function enterLobby(
-  members: readonly object[] = [ANN, BOB],
-): Promise<Recorded & { readonly lobby: Presence; readonly changes: Change[] }> {
-  const recorded = await record();
-  FakeWebSocket.last.welcome();
+/** Returns a client that has asked for the members. Records changes without the map, and the code of the end. */
+export async function openLobby(options: Partial<ClientOptions> = {}): Promise<Lobby> {
+  const recorded = await recordOpen(options);
   const lobby = recorded.client.presence("lobby");
-  const changes = recordChanges(lobby);
+  const changes: Change[] = [];
+  const ends: string[] = [];
+  lobby.on("change", ({ members: _members, ...change }) => changes.push(change));
+  lobby.on("end", ({ code }) => ends.push(code));
   await settled();
-  FakeWebSocket.last.reply("subscribe", { ok: true, count: members.length, members });
+  return { ...recorded, lobby, changes, ends };
+}
+
+/** Like {@link openLobby}, with the answer of the worker: Ann and Bob are there. */
+export async function enterLobby(options: Partial<ClientOptions> = {}): Promise<Lobby> {
+  const opened = await openLobby(options);
+  const list = { type: "reply", ok: true, count: 2, members: [ANN, BOB] };
+  for (const { id } of FakeWebSocket.last.commands) FakeWebSocket.last.deliver({ ...list, id });
   await settled();
-  return { ...recorded, lobby, changes };
+  return opened;
 }

@@ -1,5 +1,5 @@
 import { matchesTopic } from "@fanwire/protocol";
-import type { FakeWebSocket } from "./fake-web-socket.ts";
+import { type FakeWebSocket, publication } from "./fake-web-socket.ts";
 
 export type Logged = { readonly sequence: number; readonly topic: string };
 
@@ -137,15 +137,7 @@ function copiesOf({ sequence, topic }: Logged, subscriptions: Iterable<string>):
   return matching.map((subscription, at) => {
     const isLast = at === matching.length - 1;
     const resume = isLast ? {} : { resume: `e-${sequence - 1}.${tagOf(subscription)}` };
-    return {
-      type: "publication",
-      topic,
-      subscription,
-      event: "message",
-      data: "",
-      position: `e-${sequence}`,
-      ...resume,
-    };
+    return { ...publication(), topic, subscription, position: `e-${sequence}`, ...resume };
   });
 }
 
