@@ -32,25 +32,22 @@ test("an event with a nested member is refused, because it may have no JSON text
 test("facts with names that no subject can have are dropped", () => {
   const long = "x".repeat(256);
   const bad = [
-    ...[
-      ["occupied", long],
-      ["occupied", ""],
-      ["occupied", "*"],
-      ["joined", "t", long],
-      ["joined", "t"],
-    ],
-    ...[
-      ["count", "t", -1],
-      ["event", 1, { ...event, topic: long }],
-      ["event", 1, { ...event, connection: "x.>" }],
-    ],
-    ...[["event", 1, { ...event, name: "other" }], ["other", "t"], null, 7],
+    ["occupied", long],
+    ["occupied", ""],
+    ["occupied", "*"],
+    ["joined", "t", long],
+    ["joined", "t"],
+    ["count", "t", -1],
+    ["event", 1, { ...event, topic: long }],
+    ["event", 1, { ...event, connection: "x.>" }],
+    ["event", 1, { ...event, name: "other" }],
+    ["other", "t"],
+    null,
+    7,
   ];
+  const report = { worker: "abcd1234", number: 7, facts: [...bad, ["vacated", "t"]] };
 
-  const parsed = parseWorkerReport(
-    JSON.stringify({ worker: "abcd1234", number: 7, facts: [...bad, ["vacated", "t"]] }),
-  );
-  expect(parsed?.facts).toEqual([["vacated", "t"]]);
+  expect(parseWorkerReport(JSON.stringify(report))?.facts).toEqual([["vacated", "t"]]);
 });
 
 test("any text can be parsed", () => {

@@ -3,85 +3,75 @@ import { expect, test } from "vitest";
 import { type HistoryState, missingReason, type Replay } from "./recovery-proof.ts";
 
 const history: HistoryState = { epoch: "e1", firstSequence: 5, lastSequence: 50, maxPerSubject: 3 };
-const replay = (change: Partial<Replay> & { readonly at?: number } = {}): Replay => ({
-  since: { epoch: "e1", sequence: change.at ?? 10 },
-  counts: new Map([["a", 2]]),
-  unread: 0,
-  history,
-  ...change,
-});
+
+/** Returns the reason for a replay that differs by `change` from a complete one. `at`: sequence of its position. */
+function reasonOf({ at = 10, ...change }: Partial<Replay> & { readonly at?: number } = {}) {
+  const since = { epoch: "e1", sequence: at };
+  return missingReason({ since, counts: new Map([["a", 2]]), unread: 0, history, ...change });
+}
 
 test("a replay below the limit per subject is complete if nothing after its position was dropped", () => {
-  expect(missingReason(replay())).toBeUndefined();
-  expect(missingReason(replay({ counts: new Map() }))).toBeUndefined();
-  expect(missingReason(replay({ at: 4 }))).toBeUndefined();
-  expect(missingReason(replay({ at: 50, counts: new Map() }))).toBeUndefined();
+  expect(reasonOf()).toBeUndefined();
+  expect(reasonOf({ counts: new Map() })).toBeUndefined();
+  expect(reasonOf({ at: 4 })).toBeUndefined();
+  expect(reasonOf({ at: 50, counts: new Map() })).toBeUndefined();
 });
 
-test("a position of another epoch proves nothing", () => {
-  expect(missingReason(replay({ since: { epoch: "e2", sequence: 10 } }))).toBe("recreated");
+test("a position of another epoch, or beyond the end, proves nothing", () => {
+  expect(reasonOf({ since: { epoch: "e2", sequence: 10 } })).toBe("recreated");
+  expect(reasonOf({ at: 51, counts: new Map() })).toBe("recreated");
 });
 
 test("a gap between the position and the first publication stored proves nothing", () => {
-  expect(missingReason(replay({ at: 3 }))).toBe("expired");
-  expect(missingReason(replay({ at: 0, counts: new Map() }))).toBe("expired");
-});
-
-test("a position beyond the end proves nothing", () => {
-  expect(missingReason(replay({ at: 51, counts: new Map() }))).toBe("recreated");
+  expect(reasonOf({ at: 3 })).toBe("expired");
+  expect(reasonOf({ at: 0, counts: new Map() })).toBe("expired");
 });
 
 test("a replay at the limit per subject proves nothing, unless the publication at the position is of that subject and stored", () => {
   const counts = new Map([["a", 3]]);
 
-  expect(missingReason(replay({ counts }))).toBe("over-subject-limit");
-  expect(missingReason(replay({ counts, subjectAtSince: "a" }))).toBeUndefined();
-  expect(missingReason(replay({ counts, subjectAtSince: "b" }))).toBe("over-subject-limit");
-  expect(missingReason(replay({ counts: new Map([...counts, ["b", 3]]), subjectAtSince: "a" }))).toBe(
-    "over-subject-limit",
-  );
+  expect(reasonOf({ counts })).toBe("over-subject-limit");
+  expect(reasonOf({ counts, subjectAtSince: "a" })).toBeUndefined();
+  expect(reasonOf({ counts, subjectAtSince: "b" })).toBe("over-subject-limit");
+  expect(reasonOf({ counts: new Map([...counts, ["b", 3]]), subjectAtSince: "a" })).toBe("over-subject-limit");
 });
 
 test("publications that were stored behind the replay count as if they were of each subject", () => {
   const counts = new Map([["a", 1]]);
 
-  expect(missingReason(replay({ counts, unread: 1 }))).toBeUndefined();
-  expect(missingReason(replay({ counts, unread: 2 }))).toBe("over-subject-limit");
-  expect(missingReason(replay({ counts, unread: 2, subjectAtSince: "a" }))).toBeUndefined();
-  expect(missingReason(replay({ counts: new Map(), unread: 2 }))).toBeUndefined();
-  expect(missingReason(replay({ counts: new Map(), unread: 3, subjectAtSince: "a" }))).toBe("over-subject-limit");
+  expect(reasonOf({ counts, unread: 1 })).toBeUndefined();
+  expect(reasonOf({ counts, unread: 2 })).toBe("over-subject-limit");
+  expect(reasonOf({ counts, unread: 2, subjectAtSince: "a" })).toBeUndefined();
+  expect(reasonOf({ counts: new Map(), unread: 2 })).toBeUndefined();
+  expect(reasonOf({ counts: new Map(), unread: 3, subjectAtSince: "a" })).toBe("over-subject-limit");
 });
 
 test("a lower limit that was in force after the position counts", () => {
   const raised = { ...history, maxPerSubject: 10, lowerBefore: { maxPerSubject: 2, through: 20 } };
 
-  expect(missingReason(replay({ history: raised, at: 19 }))).toBe("over-subject-limit");
-  expect(missingReason(replay({ history: raised, at: 19, subjectAtSince: "a" }))).toBeUndefined();
-  expect(missingReason(replay({ history: raised, at: 19, counts: new Map([["a", 1]]) }))).toBeUndefined();
-  expect(missingReason(replay({ history: raised, at: 20 }))).toBeUndefined();
+  expect(reasonOf({ history: raised, at: 19 })).toBe("over-subject-limit");
+  expect(reasonOf({ history: raised, at: 19, subjectAtSince: "a" })).toBeUndefined();
+  expect(reasonOf({ history: raised, at: 19, counts: new Map([["a", 1]]) })).toBeUndefined();
+  expect(reasonOf({ history: raised, at: 20 })).toBeUndefined();
 });
 
 test("publications dropped after the position count, unless they are known to be of other subjects", () => {
-  expect(missingReason(replay({ at: 3, droppedNothing: true }))).toBeUndefined();
-  expect(missingReason(replay({ at: 3, droppedNothing: true, counts: new Map([["a", 3]]) }))).toBe(
-    "over-subject-limit",
-  );
-  expect(missingReason(replay({ since: { epoch: "e2", sequence: 3 }, droppedNothing: true }))).toBe("recreated");
+  expect(reasonOf({ at: 3, droppedNothing: true })).toBeUndefined();
+  expect(reasonOf({ at: 3, droppedNothing: true, counts: new Map([["a", 3]]) })).toBe("over-subject-limit");
+  expect(reasonOf({ since: { epoch: "e2", sequence: 3 }, droppedNothing: true })).toBe("recreated");
 });
 
 test("an empty history is complete from its beginning", () => {
   const empty = { epoch: "e1", firstSequence: 0, lastSequence: 0, maxPerSubject: 3 };
 
-  expect(
-    missingReason({ since: { epoch: "e1", sequence: 0 }, counts: new Map(), unread: 0, history: empty }),
-  ).toBeUndefined();
+  expect(reasonOf({ at: 0, counts: new Map(), history: empty })).toBeUndefined();
 });
 
 test("when all publications have expired, only a reader of the last one is complete", () => {
   const expired = { epoch: "e1", firstSequence: 51, lastSequence: 50, maxPerSubject: 3 };
 
-  expect(missingReason(replay({ at: 50, counts: new Map(), history: expired }))).toBeUndefined();
-  expect(missingReason(replay({ at: 49, counts: new Map(), history: expired }))).toBe("expired");
+  expect(reasonOf({ at: 50, counts: new Map(), history: expired })).toBeUndefined();
+  expect(reasonOf({ at: 49, counts: new Map(), history: expired })).toBe("expired");
 });
 
 /**

@@ -2,8 +2,11 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { decodeToken, encodeByteToken, encodeToken } from "./subject-tokens.ts";
 
-/** Any well-formed string: fast-check's binary unit makes every code point, wildcards and dots among them. */
-const anyName = fc.string({ unit: "binary", maxLength: 80 });
+/** Any well-formed string. The binary unit makes every code point, but hardly ever those that matter in a subject. */
+const anyName = fc.oneof(
+  fc.string({ unit: "binary", maxLength: 80 }),
+  fc.string({ unit: fc.constantFrom(..."=.*>4Aщ"), maxLength: 12 }),
+);
 
 test("plain characters stay and every other byte of the UTF-8 form is escaped", () => {
   expect(encodeToken("order-7_A")).toBe("order-7_A");
@@ -12,28 +15,13 @@ test("plain characters stay and every other byte of the UTF-8 form is escaped", 
   expect(encodeToken("")).toBe("=");
 });
 
-test("any name round-trips", () => {
+test("any name round-trips through a token that is no wildcard, holds no separator and is not empty", () => {
   fc.assert(
     fc.property(anyName, (name) => {
-      expect(decodeToken(encodeToken(name))).toBe(name);
-    }),
-    { numRuns: 10_000 },
-  );
-});
+      const token = encodeToken(name);
 
-test("two names never share a token", () => {
-  fc.assert(
-    fc.property(anyName, anyName, (one, other) => {
-      expect(encodeToken(one) === encodeToken(other)).toBe(one === other);
-    }),
-    { numRuns: 10_000 },
-  );
-});
-
-test("no name becomes a wildcard, a separator or an empty token", () => {
-  fc.assert(
-    fc.property(anyName, (name) => {
-      expect(encodeToken(name)).toMatch(/^[A-Za-z0-9_=-]+$/);
+      expect(token).toMatch(/^[A-Za-z0-9_=-]+$/);
+      expect(decodeToken(token)).toBe(name);
     }),
     { numRuns: 10_000 },
   );

@@ -70,9 +70,9 @@ test("the subjects are those of the design", () => {
 
 test("a prefix is one or more plain tokens of at most 100 characters together", () => {
   for (const prefix of ["a", "a.b.c", "x".repeat(100)]) expect(isPrefix(prefix), prefix).toBe(true);
-  for (const text of ["", ".", "a.", ".a", "a..b", "a b", "a.*", "x".repeat(101)]) {
+  for (const text of ["", ".", "a.", ".a", "a..b", "a b", "a.*", ">", "щ", "x".repeat(101)]) {
     expect(isPrefix(text), text).toBe(false);
-    expect(() => new Subjects(text)).toThrow(JSON.stringify(text));
+    expect(() => new Subjects(text)).toThrow(new RangeError(`not a subject prefix: ${JSON.stringify(text)}`));
   }
 });
 
@@ -85,10 +85,15 @@ test("a channel is hashed if its token would be longer than 200 characters", () 
   expect(token(` ${"x".repeat(198)}`)).toBe("==hash");
 });
 
-test("any target round-trips through its subject", () => {
+test("any target round-trips through a subject of its own branch, without wildcards", () => {
   fc.assert(
     fc.property(target, (wanted) => {
-      expect(subjects.parseLive(subjects.live(wanted))).toEqual(wanted);
+      const subject = subjects.live(wanted);
+      const branch = wanted.kind === "everyone" ? "all" : `${wanted.kind}.`;
+
+      expect(subjects.parseLive(subject)).toEqual(wanted);
+      expect(subject.startsWith(`fanwire.live.${branch}`)).toBe(true);
+      for (const token of subject.split(".")) expect(token).toMatch(/^[A-Za-z0-9_=-]+$/);
     }),
     { numRuns: 10_000 },
   );
@@ -121,45 +126,19 @@ test("any durable target round-trips through its history subject, which is its l
 });
 
 test("subjects outside of the history have no history subject", () => {
-  for (const subject of [
-    "fanwire.history.connection.abcd1234.1",
-    "fanwire.history.",
-    "fanwire.history.topic.*",
-    "fanwire.live.all",
-  ])
-    expect(subjects.parseHistory(subject), subject).toBeUndefined();
+  for (const subject of ["history.connection.abcd1234.1", "history.", "history.topic.*", "live.all"])
+    expect(subjects.parseHistory(`fanwire.${subject}`), subject).toBeUndefined();
   expect(subjects.liveOf("fanwire.live.all")).toBeUndefined();
   expect(subjects.historyOf("other.live.all")).toBeUndefined();
 });
 
-test("two targets never share a subject", () => {
-  fc.assert(
-    fc.property(target, target, (one, other) => {
-      fc.pre(JSON.stringify(one) !== JSON.stringify(other));
-      expect(subjects.live(one)).not.toBe(subjects.live(other));
-    }),
-    { numRuns: 10_000 },
-  );
-});
-
-test("no legal name produces a wildcard or leaves its branch", () => {
-  fc.assert(
-    fc.property(target, (wanted) => {
-      const subject = subjects.live(wanted);
-      const branch = wanted.kind === "everyone" ? "all" : `${wanted.kind}.`;
-
-      expect(subject.startsWith(`fanwire.live.${branch}`)).toBe(true);
-      for (const token of subject.split(".")) expect(token).toMatch(/^[A-Za-z0-9_=-]+$/);
-    }),
-    { numRuns: 10_000 },
-  );
-});
-
-test("a pattern's subject stays below the topics and has no wildcards except its own", () => {
+test("any pattern round-trips through a subject below the topics, which has no wildcards except its own", () => {
   fc.assert(
     fc.property(text.filter(isTopicPattern), (pattern) => {
-      const tokens = subjects.liveTopics(pattern).split(".");
+      const subject = subjects.liveTopics(pattern);
+      const tokens = subject.split(".");
 
+      expect(subjects.parseLiveTopics(subject)).toBe(pattern);
       expect(tokens.slice(0, 3)).toEqual(["fanwire", "live", "topic"]);
       const wildcards = pattern.split(".").map((token) => (token === "*" || token === ">" ? token : ""));
       expect(tokens.slice(3).map((token) => (token === "*" || token === ">" ? token : ""))).toEqual(wildcards);
@@ -192,27 +171,12 @@ test("two channel names never share a subject, hashed or not", () => {
     }),
     { numRuns: 10_000 },
   );
-  const long = "x".repeat(201);
-  const hashed = subjects.channel("event", long, () => "ab12");
-  expect(hashed).toBe("fanwire.channel.event.==ab12");
-  expect(subjects.channel("event", "==ab12", hash)).not.toBe(hashed);
+  expect(subjects.channel("event", "==ab12", hash)).not.toBe(subjects.channel("event", "x".repeat(201), () => "ab12"));
 });
 
-test("any pattern round-trips through its subject", () => {
-  fc.assert(
-    fc.property(text.filter(isTopicPattern), (pattern) => {
-      expect(subjects.parseLiveTopics(subjects.liveTopics(pattern))).toBe(pattern);
-    }),
-    { numRuns: 10_000 },
-  );
-  for (const subject of [
-    "fanwire.live.all",
-    "fanwire.live.topic.",
-    "fanwire.live.topic.>.a",
-    "fanwire.live.topic.=2A",
-  ]) {
-    expect(subjects.parseLiveTopics(subject), subject).toBeUndefined();
-  }
+test("a subject that no pattern builds is refused", () => {
+  for (const subject of ["all", "topic.", "topic.>.a", "topic.=2A"])
+    expect(subjects.parseLiveTopics(`fanwire.live.${subject}`), subject).toBeUndefined();
 });
 
 test("a subject that no target builds is refused", () => {
@@ -236,12 +200,6 @@ test("a subject that no target builds is refused", () => {
     "other.live.all",
   ];
   for (const subject of others) expect(subjects.parseLive(subject), subject).toBeUndefined();
-});
-
-test("a prefix consists of plain tokens", () => {
-  expect(new Subjects("acme.prod").live({ kind: "everyone" })).toBe("acme.prod.live.all");
-  for (const prefix of ["", ".", "a.", "a..b", "a.*", ">", "a b", "щ"])
-    expect(() => new Subjects(prefix)).toThrow(RangeError);
 });
 
 test("an invented subject parses to a target only if that target builds it", () => {
@@ -269,14 +227,8 @@ test("restricted topics have a branch of their own, and no subject of another br
   expect(subjects.liveTopics("private-a.*")).toBe("fanwire.live.private.private-a.*");
   expect(subjects.live(topic("app/7/orders"))).toBe("fanwire.live.topic.app=2F7=2Forders");
   expect(subjects.parseLive("fanwire.live.private.private-a.b")).toEqual(topic("private-a.b"));
-  for (const subject of [
-    "topic.private-a",
-    "topic.app=2F7=2Fpresence-a",
-    "private.a",
-    "private.*",
-    "private",
-    "private.",
-  ]) {
+  const others = ["topic.private-a", "topic.app=2F7=2Fpresence-a", "private.a", "private.*", "private", "private."];
+  for (const subject of others) {
     expect(subjects.parseLive(`fanwire.live.${subject}`), subject).toBeUndefined();
     expect(subjects.parseLiveTopics(`fanwire.live.${subject}`), subject).toBeUndefined();
   }
