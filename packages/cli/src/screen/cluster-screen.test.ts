@@ -5,15 +5,8 @@ import { type ClusterView, drawScreen } from "./cluster-screen.ts";
 const at = "2026-11-30T03:10:01.000Z";
 const url = "http://127.0.0.1:4237/";
 const rates = { publicationsPerSecond: 12.4, deliveriesPerSecond: 1_240, bytesPerSecond: 0, acceptedPerSecond: 3 };
-const worker = {
-  id: "k3v9q0xa",
-  host: "one",
-  pid: 1,
-  version: "0.1.0",
-  uptimeSeconds: 3_700,
-  connections: 12_345,
-  rates,
-};
+const described = { id: "k3v9q0xa", host: "one", pid: 1, version: "0.1.0", uptimeSeconds: 3_700 };
+const worker = { ...described, connections: 12_345, rates };
 
 function draw(view: Omit<ClusterView, "at">, columns = 200): string {
   return drawScreen(testIo({}, { columns }).io, { at, url, ...view });
@@ -22,22 +15,9 @@ function draw(view: Omit<ClusterView, "at">, columns = 200): string {
 test("a worker of an earlier version shows – for what it does not know, and never 0", () => {
   const [, , , , line = ""] = draw({ cluster: { workers: [worker] } }).split("\n");
 
-  expect(line.split(/ {2,}/)).toEqual([
-    "k3v9q0xa",
-    "one",
-    "0.1.0",
-    "1h 1m",
-    "12,345",
-    "–",
-    "–",
-    "12",
-    "1,240",
-    "–",
-    "–",
-    "–",
-    "–",
-    "–",
-  ]);
+  expect(line.replaceAll(/ {2,}/g, " | ")).toBe(
+    "k3v9q0xa | one | 0.1.0 | 1h 1m | 12,345 | – | – | 12 | 1,240 | – | – | – | – | –",
+  );
 });
 
 test("workers that do not answer are named, and the totals show that they lack them", () => {
@@ -76,12 +56,5 @@ test("control characters of names do not reach the terminal, and lines are cut t
   const text = draw({ topics: { topics: [{ topic: `\u001B[2J${"x".repeat(100)}`, connections: 1 }] } }, 40);
 
   expect(text).not.toContain("\u001B[2J");
-  expect(
-    Math.max(
-      ...text
-        .split("\n")
-        .slice(3)
-        .map((line) => line.length),
-    ),
-  ).toBeLessThanOrEqual(40);
+  for (const line of text.split("\n").slice(3)) expect(line.length, line).toBeLessThanOrEqual(40);
 });

@@ -9,14 +9,8 @@ function openList() {
   const requests: { readonly query: unknown; answer(answer: unknown): void }[] = [];
   const get = (_path: string, query: unknown) =>
     new Promise((resolve) => requests.push({ query, answer: (answer) => resolve(answer as Answer) }));
-  const list = new PagedList<string>(
-    { get } as unknown as ApiClient,
-    "/v1/topics",
-    ({ topics }: { topics: string[] }) => ({
-      rows: topics,
-      total: topics.length,
-    }),
-  );
+  const pageOf = ({ topics }: { topics: string[] }) => ({ rows: topics, total: topics.length });
+  const list = new PagedList<string>({ get } as unknown as ApiClient, "/v1/topics", pageOf);
   return { list, requests };
 }
 

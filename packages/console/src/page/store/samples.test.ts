@@ -3,16 +3,8 @@ import type { Worker } from "../api/types.ts";
 import { Samples, SHOWN_MS, sampleOf } from "./samples.ts";
 
 const rates = { publicationsPerSecond: 1, deliveriesPerSecond: 2, bytesPerSecond: 3, acceptedPerSecond: 4 };
-const worker = (fields: Partial<Worker> = {}): Worker => ({
-  id: "a",
-  host: "h",
-  pid: 1,
-  version: "0.1.0",
-  uptimeSeconds: 1,
-  connections: 5,
-  rates,
-  ...fields,
-});
+const described = { id: "a", host: "h", pid: 1, version: "0.1.0", uptimeSeconds: 1 };
+const worker = (fields: Partial<Worker> = {}): Worker => ({ ...described, connections: 5, rates, ...fields });
 
 test("figures of all workers are added, and of delays the longest counts", () => {
   const current = { position: "a-1", isCurrent: true };
@@ -21,13 +13,8 @@ test("figures of all workers are added, and of delays the longest counts", () =>
     worker({ eventLoopDelayMs: 7, memory: { residentBytes: 10, heapBytes: 1 }, history: current }),
     worker({ eventLoopDelayMs: 3, memory: { residentBytes: 20, heapBytes: 1 }, history: late }),
   ];
-  expect(sampleOf(1, { workers })).toMatchObject({
-    connections: 10,
-    deliveries: 4,
-    residentBytes: 30,
-    eventLoopDelayMs: 7,
-    lagMs: 70,
-  });
+  const sums = { connections: 10, deliveries: 4, residentBytes: 30 };
+  expect(sampleOf(1, { workers })).toMatchObject({ ...sums, eventLoopDelayMs: 7, lagMs: 70 });
 });
 
 test("a figure is unknown if a worker does not report it, and all are while a worker is missing or may be", () => {

@@ -33,12 +33,8 @@ test("the filter finds text of the kind and the values, in any case", () => {
 });
 
 test("only a publication whose whole content is known can be published again", () => {
-  expect(publicationBody(entry("publication", publication))).toEqual({
-    target: { topic: "news" },
-    event: "paid",
-    data: "héllo",
-    durable: true,
-  });
+  const body = { target: { topic: "news" }, event: "paid", data: "héllo", durable: true };
+  expect(publicationBody(entry("publication", publication))).toEqual(body);
   expect(publicationBody(entry("publication", { ...publication, bytes: 7 }))).toBeUndefined();
   const binary = { ...publication, data: "/w==", encoding: "base64", bytes: 1, durable: false };
   expect(publicationBody(entry("publication", binary))).toMatchObject({ data: "/w==", encoding: "base64" });

@@ -4,7 +4,6 @@ import { diagnose, type Probe } from "./diagnosis.ts";
 const HREF = "http://localhost:4237/console";
 const OPAQUE = { outcome: "opaque" } as const;
 const NOTHING = { outcome: "nothing" } as const;
-const readable = (status: number, type: string, body = ""): Probe => ({ outcome: "readable", status, type, body });
 
 /** `answers`: by URL; a `!` before it is a request whose answer the page may read. */
 async function said(address: string, answers: Record<string, Probe> = {}, href = HREF): Promise<string> {
@@ -41,12 +40,13 @@ test("a server whose answers are hidden may be anything, and a pusher that refus
 });
 
 test("a readable answer shows whether it is a pusher", async () => {
-  const at = (probe: Probe) => ({ "http://h:4236/": OPAQUE, "!http://h:4236/sse": probe });
-  expect(await said("ws://h:4236/", at(readable(200, "text/event-stream; charset=utf-8", "retry: 1")))).toContain(
-    "A proxy on the way may not forward WebSockets",
-  );
-  expect(await said("ws://h:4236/", at(readable(200, "text/event-stream", ": too many connections\n")))).toContain(
-    "turns connections away now: too many connections.",
-  );
-  expect(await said("ws://h:4236/", at(readable(404, "text/html", "Not Found")))).toContain("status 404");
+  const after = (status: number, type: string, body: string) => {
+    const readable = { outcome: "readable", status, type, body } as const;
+    return said("ws://h:4236/", { "http://h:4236/": OPAQUE, "!http://h:4236/sse": readable });
+  };
+  const proxied = await after(200, "text/event-stream; charset=utf-8", "retry: 1");
+  expect(proxied).toContain("A proxy on the way may not forward WebSockets");
+  const full = await after(200, "text/event-stream", ": too many connections\n");
+  expect(full).toContain("turns connections away now: too many connections.");
+  expect(await after(404, "text/html", "Not Found")).toContain("status 404");
 });
