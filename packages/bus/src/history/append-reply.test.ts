@@ -56,19 +56,12 @@ test("after any other answer the publication may be stored", () => {
 });
 
 test("any answer can be parsed", () => {
+  const reply = fc.record({ error: fc.jsonValue(), seq: fc.jsonValue() }).map((each) => JSON.stringify(each));
+
   fc.assert(
-    fc.property(
-      fc.oneof(
-        fc.json(),
-        fc.string(),
-        fc
-          .record({ error: fc.anything(), seq: fc.anything() })
-          .map((answer) => JSON.stringify(answer, (_, value) => (typeof value === "bigint" ? null : value)) ?? ""),
-      ),
-      (text) => {
-        const answer = parseAppendReply(text, "OURS");
-        expect(answer.ok || answer.detail.length > 0).toBe(true);
-      },
-    ),
+    fc.property(fc.oneof(fc.json(), fc.string(), reply), (text) => {
+      const answer = parseAppendReply(text, "OURS");
+      expect(answer.ok || answer.detail.length > 0).toBe(true);
+    }),
   );
 });

@@ -7,6 +7,7 @@ import { HeaderBlock } from "../connection/header-block.ts";
 import { LastPublications } from "./last-publications.ts";
 
 const subjects = new Subjects();
+const QUESTION = { filter: "fanwire.history.all", since: { epoch: "e", sequence: 5 }, firstSequence: 8 };
 
 afterEach(() => {
   vi.useRealTimers();
@@ -101,7 +102,7 @@ test("whether something was dropped is unknown while the stream has no leader, a
   await last.ensure({ epoch: "e" });
   const isProved = () => {
     vi.advanceTimersByTime(1_000);
-    return last.droppedNothing({ filter: "fanwire.history.all", since: { epoch: "e", sequence: 5 }, firstSequence: 8 });
+    return last.droppedNothing(QUESTION);
   };
   expect(await isProved()).toBe(true);
 
@@ -126,16 +127,15 @@ test("whether something was dropped is unknown while the stream has no leader, a
 
 test("whether something was dropped is unknown while the stream cannot be checked", async () => {
   const { last, streams } = openLast();
-  const question = { filter: "fanwire.history.all", since: { epoch: "e", sequence: 5 }, firstSequence: 8 };
   streams.info.mockRejectedValue(new errors.TimeoutError());
 
   await last.ensure({ epoch: "e" });
-  expect(await last.droppedNothing(question)).toBeUndefined();
+  expect(await last.droppedNothing(QUESTION)).toBeUndefined();
 
   // It is not a moment any more.
   vi.advanceTimersByTime(16_000);
   await last.ensure({ epoch: "e" });
-  expect(await last.droppedNothing(question)).toBe(false);
+  expect(await last.droppedNothing(QUESTION)).toBe(false);
 });
 
 test("new publications are read again while the stream is behind the history or has no leader", async () => {

@@ -10,9 +10,11 @@ function described(limit: number, end: number, description: string, created = "n
   return { created, config, state: { last_seq: end } } as StreamInfo;
 }
 
+const recordOf = (streams: object) =>
+  new LimitRecord({ streams } as unknown as JetStreamManager, createLog("test", "silent"));
+
 test("a raised limit whose record is not saved counts up to the end of the history at the first look", () => {
-  const unreachable = { streams: { info: () => Promise.reject(new Error("unreachable")) } };
-  const record = new LimitRecord(unreachable as unknown as JetStreamManager, createLog("test", "silent"));
+  const record = recordOf({ info: () => Promise.reject(new Error("unreachable")) });
   const stale = "(kept per subject: 4)";
 
   expect(record.update(described(8, 100, stale)).lowerBefore).toEqual({ maxPerSubject: 4, through: 100 });
@@ -24,8 +26,8 @@ test("a raised limit whose record is not saved counts up to the end of the histo
 
 test("each change of the record is saved at once, and a failed attempt is not repeated for each look", async () => {
   const asked: unknown[] = [];
-  const streams = { info: async (name: string) => asked.push(name) && Promise.reject(new Error("unreachable")) };
-  const record = new LimitRecord({ streams } as unknown as JetStreamManager, createLog("test", "silent"));
+  const info = async (name: string) => asked.push(name) && Promise.reject(new Error("unreachable"));
+  const record = recordOf({ info });
 
   for (const end of [1, 2, 3]) record.update(described(4, end, ""));
   expect(asked).toHaveLength(1);
@@ -34,20 +36,15 @@ test("each change of the record is saved at once, and a failed attempt is not re
 });
 
 /** A record of a stream that is described as `info` when the record is saved, and the updates of the stream. */
-function recordOf(info: StreamInfo) {
+function savedRecord(info: StreamInfo) {
   const updates: unknown[] = [];
-  const update = async (_: string, config: unknown) => {
-    updates.push(config);
-    return info;
-  };
-  const streams = { info: async () => info, update };
-  const record = new LimitRecord({ streams } as unknown as JetStreamManager, createLog("test", "silent"));
-  return { record, updates };
+  const update = async (_: string, config: unknown) => updates.push(config) && info;
+  return { record: recordOf({ info: async () => info, update }), updates };
 }
 
 test("the record of a stream is not saved in the one that replaces it", async () => {
   const recreated = described(8, 0, "", "later");
-  const { record, updates } = recordOf(recreated);
+  const { record, updates } = savedRecord(recreated);
 
   record.update(described(4, 100, ""));
   record.update(recreated);
@@ -57,7 +54,7 @@ test("the record of a stream is not saved in the one that replaces it", async ()
 });
 
 test("a record that another service has saved meanwhile is not saved again", async () => {
-  const { record, updates } = recordOf(described(4, 100, "(kept per subject: 4)"));
+  const { record, updates } = savedRecord(described(4, 100, "(kept per subject: 4)"));
 
   record.update(described(4, 100, ""));
   await setImmediate();
