@@ -1,18 +1,16 @@
-import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
+import { temporaryFolder } from "./testing.ts";
 
 let root: string;
 
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), "fanwire-dependencies-"));
+  root = temporaryFolder();
   writeFileSync(join(root, "npm.js"), `require("node:fs").writeFileSync("npm-ran", process.argv.slice(2).join(" "));`);
   writeLock("package-lock.json", { "node_modules/a": { version: "1.0.0", integrity: "x" } });
 });
-
-afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 function writeLock(name: string, packages: Record<string, unknown>): void {
   mkdirSync(join(root, "node_modules"), { recursive: true });
@@ -20,25 +18,21 @@ function writeLock(name: string, packages: Record<string, unknown>): void {
 }
 
 /** As start.mjs calls it: in a process of its own, with a stand-in for npm. */
-function ensure(): Promise<{ readonly code: number; readonly stderr: string }> {
+function ensure() {
   const module = new URL("./dependencies.mjs", import.meta.url).href;
   const script = `import { ensureDependencies } from ${JSON.stringify(module)}; await ensureDependencies(process.argv[1]);`;
   const env = { ...process.env, npm_execpath: join(root, "npm.js") };
-  return new Promise((resolve) => {
-    execFile(process.execPath, ["--input-type=module", "-e", script, root], { env }, (error, _stdout, stderr) =>
-      resolve({ code: typeof error?.code === "number" ? error.code : 0, stderr }),
-    );
-  });
+  return spawnSync(process.execPath, ["--input-type=module", "-e", script, root], { env, encoding: "utf8" });
 }
 
-test("npm ci runs when nothing is installed", async () => {
-  const { code, stderr } = await ensure();
+test("npm ci runs when nothing is installed", () => {
+  const { status, stderr } = ensure();
 
-  expect({ code, ran: existsSync(join(root, "npm-ran")) }).toEqual({ code: 0, ran: true });
+  expect({ status, ran: existsSync(join(root, "npm-ran")) }).toEqual({ status: 0, ran: true });
   expect(stderr).toContain("nothing is installed yet");
 });
 
-test("nothing happens when what is installed is what the lock asks for", async () => {
+test("nothing happens when what is installed is what the lock asks for", () => {
   writeLock("node_modules/.package-lock.json", { "node_modules/a": { version: "1.0.0", integrity: "x" } });
   writeLock("package-lock.json", {
     "node_modules/a": { version: "1.0.0", integrity: "x" },
@@ -46,23 +40,23 @@ test("nothing happens when what is installed is what the lock asks for", async (
     "apps/of-ours": { version: "0.1.0" },
   });
 
-  const { code, stderr } = await ensure();
+  const { status, stderr } = ensure();
 
-  expect({ code, stderr, ran: existsSync(join(root, "npm-ran")) }).toEqual({ code: 0, stderr: "", ran: false });
+  expect({ status, stderr, ran: existsSync(join(root, "npm-ran")) }).toEqual({ status: 0, stderr: "", ran: false });
 });
 
-test("npm ci runs when the lock has changed", async () => {
+test("npm ci runs when the lock has changed", () => {
   writeLock("node_modules/.package-lock.json", { "node_modules/a": { version: "0.9.0", integrity: "w" } });
 
-  expect((await ensure()).stderr).toContain("package-lock.json has changed");
+  expect(ensure().stderr).toContain("package-lock.json has changed");
   expect(existsSync(join(root, "npm-ran"))).toBe(true);
 });
 
-test("a failed npm ci ends it with a message", async () => {
+test("a failed npm ci ends it with a message", () => {
   writeFileSync(join(root, "npm.js"), "process.exit(7);");
 
-  const { code, stderr } = await ensure();
+  const { status, stderr } = ensure();
 
-  expect(code).toBe(1);
+  expect(status).toBe(1);
   expect(stderr).toContain("npm ci failed (exit code 7)");
 });

@@ -1,18 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { temporaryFolder } from "../testing.ts";
 import { checkLayers } from "./layers.ts";
-
-const folders: string[] = [];
-afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
-});
 
 /** Writes files that hold nothing but imports of the given paths. */
 function tree(files: Record<string, readonly string[]>): string {
-  const src = mkdtempSync(join(tmpdir(), "fanwire-layers-"));
-  folders.push(src);
+  const src = temporaryFolder();
   for (const [path, imports] of Object.entries(files)) {
     mkdirSync(join(src, dirname(path)), { recursive: true });
     writeFileSync(join(src, path), imports.map((each) => `import { x } from "${each}";\n`).join(""));

@@ -1,10 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
+import { temporaryFolder } from "../testing.ts";
 import { dashboard } from "./grafana/dashboard.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -40,19 +40,15 @@ test.skipIf(!hasPromtool)("promtool accepts the configuration and the rules", ()
 });
 
 test.skipIf(!hasPromtool)("promtool accepts the configuration for Kubernetes, apart from its discovery", () => {
-  const folder = mkdtempSync(join(tmpdir(), "fanwire-prometheus-"));
-  try {
-    cpSync(PROMETHEUS, folder, { recursive: true });
-    // Debian builds Prometheus without the discovery of Kubernetes.
-    const text = read("deploy/prometheus/prometheus-kubernetes.yml");
-    const known = text.replaceAll("kubernetes_sd_configs: [{ role: pod }]", "static_configs: []");
-    expect(known).not.toContain("kubernetes_sd_configs");
-    writeFileSync(join(folder, "prometheus-kubernetes.yml"), known);
+  const folder = temporaryFolder();
+  cpSync(PROMETHEUS, folder, { recursive: true });
+  // Debian builds Prometheus without the discovery of Kubernetes.
+  const text = read("deploy/prometheus/prometheus-kubernetes.yml");
+  const known = text.replaceAll("kubernetes_sd_configs: [{ role: pod }]", "static_configs: []");
+  expect(known).not.toContain("kubernetes_sd_configs");
+  writeFileSync(join(folder, "prometheus-kubernetes.yml"), known);
 
-    expect(promtool(folder, "check", "config", "prometheus-kubernetes.yml")).toBe("");
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  expect(promtool(folder, "check", "config", "prometheus-kubernetes.yml")).toBe("");
 });
 
 test.skipIf(!hasPromtool)("every alert fires in its scenario, and no other alert does", () => {

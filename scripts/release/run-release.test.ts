@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
+import { temporaryFolder } from "../testing.ts";
 import { runRelease } from "./run-release.ts";
 
 let root: string;
@@ -22,16 +22,13 @@ function commit(): void {
 }
 
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), "fanwire-release-"));
+  root = temporaryFolder();
   [said, executed] = [[], []];
   write("package.json", { version: "1.2.0", private: true, workspaces: ["packages/*", "test"] });
   write("package-lock.json", { version: "1.2.0" });
   write("packages/client/package.json", { name: "@fanwire/client", version: "1.2.0" });
-  write("packages/cli/package.json", {
-    name: "fanwire",
-    version: "1.2.0",
-    devDependencies: { "@fanwire/client": "1.2.0" },
-  });
+  const devDependencies = { "@fanwire/client": "1.2.0" };
+  write("packages/cli/package.json", { name: "fanwire", version: "1.2.0", devDependencies });
   write("packages/service/package.json", { name: "@fanwire/service", version: "1.2.0", private: true });
   write("packages/service/src/version.ts", 'export const VERSION = "1.2.0";\n');
   write("test/package.json", { name: "@fanwire/test", version: "1.2.0", private: true });
@@ -42,7 +39,6 @@ beforeEach(() => {
   git("config", "user.email", "test@example.invalid");
   commit();
 });
-afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 /** Runs a release whose commands are recorded. Those of git are carried out. */
 function release(...args: string[]): number {

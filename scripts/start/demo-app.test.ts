@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { pusherAppsFrom } from "../../packages/pusher-protocol/src/index.ts";
+import { temporaryFolder } from "../testing.ts";
 import { pusherLines, readPusherApps, withPusherApps } from "./demo-app.ts";
 import { services, wantedServices } from "./services.ts";
 
@@ -11,10 +11,9 @@ let folder: string;
 let path: string;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "fanwire-demo-app-"));
+  folder = temporaryFolder();
   path = join(folder, "below", "pusher-apps.json");
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 test("without apps a demo app is generated, which the services accept and only its owner can read", async () => {
   const env = await withPusherApps({ FANWIRE_PUSHER_APPS: "", HOME: "/x" }, path);

@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { maxFrameBytes } from "../../apps/channel/src/wire/frames.ts";
 import { freePorts } from "../../test/support/free-ports.ts";
+import { temporaryFolder } from "../testing.ts";
 import { LocalCluster } from "./local-cluster.ts";
 import { findNatsServer } from "./nats-server.ts";
 import type { ServiceSpec } from "./services.ts";
@@ -17,7 +17,7 @@ let lines: string[];
 let clusters: LocalCluster[];
 
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), "fanwire-start-"));
+  root = temporaryFolder();
   said = [];
   lines = [];
   clusters = [];
@@ -26,7 +26,6 @@ beforeEach(() => {
 afterEach(async () => {
   for (const cluster of clusters) cluster.kill();
   await Promise.all(clusters.map((cluster) => cluster.stop()));
-  rmSync(root, { recursive: true, force: true });
 });
 
 /** Ready when NATS greets it. It logs what it was given. Its body can log more. */
@@ -44,16 +43,9 @@ const serviceCode = `
 `;
 
 function writeService(name: string, code = serviceCode): ServiceSpec {
-  writeFileSync(join(root, `${name}.mjs`), code);
-  return {
-    name,
-    main: `${name}.mjs`,
-    port: 1,
-    adminPort: 1,
-    defaults: { WISH: "default" },
-    urls: () => [],
-    examples: () => [],
-  };
+  const main = `${name}.mjs`;
+  writeFileSync(join(root, main), code);
+  return { name, main, port: 1, adminPort: 1, defaults: { WISH: "default" }, urls: () => [], examples: () => [] };
 }
 
 async function createCluster(
@@ -87,17 +79,22 @@ async function createCluster(
  */
 async function findFreePort(): Promise<number> {
   const [port] = await freePorts(1);
-  if (port === undefined) throw new Error("no port was found");
-  return port;
+  return port ?? expect.fail("no port was found");
+}
+
+/** Listens on a port until the end of the test, on a free one by default. */
+async function listen(port = 0, server = createServer()): Promise<number> {
+  server.listen(port, "127.0.0.1");
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+  return (server.address() as AddressInfo).port; // a TCP server has an AddressInfo
 }
 
 function recordedPid(name: string): number {
   const { children } = JSON.parse(readFileSync(join(root, ".fanwire", "running.json"), "utf8")) as {
     children: { name: string; pid: number }[];
   };
-  const pid = children.findLast((child) => child.name === name)?.pid;
-  if (pid === undefined) throw new Error(`${name} is not recorded`);
-  return pid;
+  return children.findLast((child) => child.name === name)?.pid ?? expect.fail(`${name} is not recorded`);
 }
 
 function isAlive(pid: number): boolean {
@@ -125,27 +122,22 @@ test("NATS and the services start, know of each other, and stop without a trace"
 
 test("with FANWIRE_NATS_URL no NATS is started, and a variable of the user's wins over our default", async () => {
   const elsewhere = createServer((socket) => socket.end("INFO {}\r\n"));
-  elsewhere.listen(0, "127.0.0.1");
-  await once(elsewhere, "listening");
-  const address = elsewhere.address();
-  const url = `nats://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
+  const url = `nats://127.0.0.1:${await listen(0, elsewhere)}`;
   const cluster = await createCluster([writeService("one")], { FANWIRE_NATS_URL: url, WISH: "mine" });
 
   expect(await cluster.start()).toBe(url);
 
   expect(lines).toContain(`one: {"level":"info","msg":"given","nats":"${url}","wish":"mine"}`);
   expect(() => recordedPid("nats-server")).toThrow("not recorded");
-  await cluster.stop();
-  elsewhere.close();
 });
 
 test("a service that ends before it is ready fails the start, with its last words", async () => {
   const broken = writeService("broken", `console.error("listen EADDRINUSE :::4236"); process.exit(3);`);
   const cluster = await createCluster([writeService("one"), broken]);
 
-  const start = cluster.start();
-
-  await expect(start).rejects.toThrow(/broken has ended \(exit code 3\)\. Its last words:\n {4}listen EADDRINUSE/);
+  await expect(cluster.start()).rejects.toThrow(
+    /broken has ended \(exit code 3\)\. Its last words:\n {4}listen EADDRINUSE/,
+  );
 });
 
 test("a service that dies later is a reason to stop", async () => {
@@ -158,24 +150,18 @@ test("a service that dies later is a reason to stop", async () => {
 });
 
 test("our own NATS uses another port if its port is taken, and the output names it", async () => {
-  const other = createServer().listen(0, "127.0.0.1");
-  await once(other, "listening");
-  const address = other.address();
-  const natsPort = typeof address === "object" && address ? address.port : 0;
+  const natsPort = await listen();
   const cluster = await createCluster([], {}, natsPort);
 
   const url = await cluster.start();
 
   expect(url).not.toBe(`nats://127.0.0.1:${natsPort}`);
   expect(said[1]).toBe(`Port ${natsPort} is taken: our own NATS gets port ${new URL(url).port}.`);
-  other.close();
 });
 
 test("two clusters that start together on the same NATS port get a server each", async () => {
   const natsPort = await findFreePort();
-  const otherRoot = mkdtempSync(join(tmpdir(), "fanwire-start-"));
-  onTestFinished(() => rmSync(otherRoot, { recursive: true, force: true }));
-  const both = [await createCluster([], {}, natsPort), await createCluster([], {}, natsPort, otherRoot)];
+  const both = [await createCluster([], {}, natsPort), await createCluster([], {}, natsPort, temporaryFolder())];
 
   const urls = await Promise.all(both.map((cluster) => cluster.start()));
 
@@ -189,39 +175,26 @@ test("another server that binds the port first is not mistaken for ours, even if
   const cluster = await createCluster([], {}, natsPort, root, async (options) => {
     const found = await findNatsServer(options);
     const path = join(root, "slow-nats-server");
-    writeFileSync(
-      path,
-      `#!/bin/sh\ntouch started\nwhile [ ! -e go ]; do sleep 0.05; done\nexec "${found.path}" "$@"\n`,
-    );
-    chmodSync(path, 0o755);
+    const script = `touch started\nwhile [ ! -e go ]; do sleep 0.05; done\nexec "${found.path}" "$@"`;
+    writeFileSync(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
     return { ...found, path };
   });
 
   const start = cluster.start();
   await vi.waitFor(() => expect(existsSync(join(root, "started"))).toBe(true), { timeout: 15_000 });
-  stranger.listen(natsPort, "127.0.0.1");
-  await once(stranger, "listening");
+  await listen(natsPort, stranger);
   writeFileSync(join(root, "go"), "");
   const url = await start;
 
   expect(url).not.toBe(`nats://127.0.0.1:${natsPort}`);
-  stranger.close();
 });
 
 test("FANWIRE_NATS_PORT is used or refused, never replaced", async () => {
-  const other = createServer().listen(0, "127.0.0.1");
-  await once(other, "listening");
-  const address = other.address();
-  const taken = typeof address === "object" ? String(address?.port) : "";
   const free = String(await findFreePort());
 
-  await expect((await createCluster([], { FANWIRE_NATS_PORT: taken })).start()).rejects.toThrow(
-    `Port ${taken} is taken. Stop what listens there, or choose another with FANWIRE_NATS_PORT=`,
-  );
   await expect((await createCluster([], { FANWIRE_NATS_PORT: "nats" })).start()).rejects.toThrow("must be a port");
   await clusters[0]?.stop();
   expect(await (await createCluster([], { FANWIRE_NATS_PORT: free })).start()).toBe(`nats://127.0.0.1:${free}`);
-  other.close();
 });
 
 test("max_payload of our own NATS exceeds the largest frame of the channel server", async () => {
@@ -246,19 +219,16 @@ test("NATS that dies is started again, at the same address", async () => {
   expect(recordedPid("nats-server")).not.toBe(first);
 });
 
-test("a taken port is reported before anything starts", async () => {
-  const other = createServer().listen(0, "127.0.0.1");
-  await once(other, "listening");
-  const address = other.address();
-  const port = typeof address === "object" ? String(address?.port) : "";
-  const cluster = await createCluster([writeService("one")], { ONE_PORT: port });
+test.each(["FANWIRE_NATS_PORT", "ONE_PORT"])("a taken %s is reported before anything starts", async (name) => {
+  const port = String(await listen());
+  const cluster = await createCluster([writeService("one")], { [name]: port });
 
   await expect(cluster.start()).rejects.toThrow(
-    `Port ${port} is taken. Stop what listens there, or choose another with ONE_PORT=`,
+    `Port ${port} is taken. Stop what listens there, or choose another with ${name}=`,
   );
 
-  expect(said).toEqual([]);
-  other.close();
+  expect(() => recordedPid("one")).toThrow("not recorded");
+  expect(() => recordedPid("nats-server")).toThrow("not recorded");
 });
 
 test("a stop while it starts ends what has started", async () => {

@@ -1,20 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { createServer, type Server } from "node:http";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { temporaryFolder } from "../testing.ts";
 import { findLocalNatsServer, findNatsServer } from "./nats-server.ts";
 import { isOldNats, parseNatsVersion } from "./nats-version.ts";
 
@@ -22,23 +13,16 @@ import { isOldNats, parseNatsVersion } from "./nats-version.ts";
 let folder: string;
 let path: string;
 let said: string[];
-let releases: Server | undefined;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "fanwire-find-"));
+  folder = temporaryFolder();
   path = join(folder, "path");
   for (const name of ["path", "bin", "tmp"]) mkdirSync(join(folder, name));
   vi.stubEnv("TMPDIR", join(folder, "tmp"));
   said = [];
 });
 
-afterEach(async () => {
-  vi.unstubAllEnvs();
-  const server = releases;
-  releases = undefined;
-  if (server) await new Promise((resolve) => server.close(resolve));
-  rmSync(folder, { recursive: true, force: true });
-});
+afterEach(() => void vi.unstubAllEnvs());
 
 function find(options: { readonly releasesUrl?: string; readonly env?: NodeJS.ProcessEnv } = {}) {
   return findNatsServer({
@@ -50,12 +34,14 @@ function find(options: { readonly releasesUrl?: string; readonly env?: NodeJS.Pr
   });
 }
 
-function writeServer(into: string, version: string): string {
-  const file = join(into, "nats-server");
-  writeFileSync(file, `#!/bin/sh\necho "nats-server: v${version}"\n`);
-  chmodSync(file, 0o755);
+function writeProgram(into: string, name: string, script: string): string {
+  const file = join(into, name);
+  writeFileSync(file, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   return file;
 }
+
+const writeServer = (into: string, version: string) =>
+  writeProgram(into, "nats-server", `echo "nats-server: v${version}"`);
 
 function addTools(...names: string[]): void {
   for (const name of names) {
@@ -63,9 +49,10 @@ function addTools(...names: string[]): void {
   }
 }
 
-/** Serves a release for any requested version and platform, as GitHub does. */
+/** Serves a release for any requested version and platform, as GitHub does, and adds the tools that unpack it. */
 async function serveRelease(options: { readonly version: string; readonly checksum?: string }): Promise<string> {
-  releases = createServer((request, response) => {
+  addTools("tar", "gzip");
+  const server = createServer((request, response) => {
     const [, release = "", file = ""] = (request.url ?? "").split("/");
     const archives = packReleases(release, options.version);
     if (file !== "SHA256SUMS") {
@@ -77,7 +64,7 @@ async function serveRelease(options: { readonly version: string; readonly checks
     );
     response.end(`${lines.join("\n")}\n`);
   });
-  const server = releases;
+  onTestFinished(() => new Promise<void>((resolve) => void server.close(() => resolve())));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
@@ -144,7 +131,6 @@ describe("a nats-server that is there already", () => {
 
 describe("the official release", () => {
   test("is fetched, checked, kept for the next time", async () => {
-    addTools("tar", "gzip");
     const releasesUrl = await serveRelease({ version: "2.11.8" });
     const file = join(folder, "bin", "nats-server");
 
@@ -153,35 +139,26 @@ describe("the official release", () => {
     expect(readdirSync(join(folder, "tmp"))).toEqual([]);
   });
 
-  test("with a wrong checksum is refused, and nothing of it stays", async () => {
-    addTools("tar", "gzip");
-    const releasesUrl = await serveRelease({ version: "2.11.8", checksum: "0".repeat(64) });
+  const checksum = "0".repeat(64);
+  test.each([
+    ["with a wrong checksum", { version: "2.11.8", checksum }, /was refused: its SHA-256 is [0-9a-f]{64}, not 0{64}/],
+    ["that turns out too old", { version: "2.8.0" }, /the official release: .* is version 2\.8\.0/],
+  ])("%s is refused, and nothing of it stays", async (_what, release, problem) => {
+    const releasesUrl = await serveRelease(release);
 
-    await expect(find({ releasesUrl })).rejects.toThrow(/was refused: its SHA-256 is [0-9a-f]{64}, not 0{64}/);
+    await expect(find({ releasesUrl })).rejects.toThrow(problem);
     expect(readdirSync(join(folder, "bin"))).toEqual([]);
     expect(readdirSync(join(folder, "tmp"))).toEqual([]);
-  });
-
-  test("that turns out too old is not kept", async () => {
-    addTools("tar", "gzip");
-    const releasesUrl = await serveRelease({ version: "2.8.0" });
-
-    await expect(find({ releasesUrl })).rejects.toThrow(/the official release: .* is version 2\.8\.0/);
-    expect(readdirSync(join(folder, "bin"))).toEqual([]);
   });
 });
 
 describe("the package of the system", () => {
   /** Replaces apt-get and dpkg-deb by ones for a package whose program prints `version`. */
   function writeApt(version: string): void {
-    const scripts = {
-      "apt-get": `#!/bin/sh\n[ "$1" = download ] && echo deb > nats-server_1_all.deb\n`,
-      "dpkg-deb": `#!/bin/sh\nmkdir -p "$3/usr/sbin"\nprintf '#!/bin/sh\\necho nats-server: v${version}\\n' > "$3/usr/sbin/nats-server"\n`,
-    };
-    for (const [name, text] of Object.entries(scripts)) {
-      writeFileSync(join(path, name), text);
-      chmodSync(join(path, name), 0o755);
-    }
+    writeProgram(path, "apt-get", `[ "$1" = download ] && echo deb > nats-server_1_all.deb`);
+    const server = `#!/bin/sh\\necho nats-server: v${version}\\n`;
+    const sbin = '"$3/usr/sbin"';
+    writeProgram(path, "dpkg-deb", `mkdir -p ${sbin}\nprintf '${server}' > ${sbin}/nats-server`);
     addTools("mkdir");
   }
 
@@ -197,8 +174,7 @@ describe("the package of the system", () => {
   });
 
   test("that cannot be fetched leaves one line with apt's reason", async () => {
-    writeFileSync(join(path, "apt-get"), "#!/bin/sh\necho W: a warning >&2\necho E: no network >&2\n[ $1 = update ]\n");
-    chmodSync(join(path, "apt-get"), 0o755);
+    writeProgram(path, "apt-get", "echo W: a warning >&2\necho E: no network >&2\n[ $1 = update ]");
 
     const { message } = (await find().catch((caught: Error) => caught)) as Error;
 
@@ -207,7 +183,6 @@ describe("the package of the system", () => {
 
   test("that is too old gives way to the official release", async () => {
     writeApt("2.7.0");
-    addTools("tar", "gzip");
     const releasesUrl = await serveRelease({ version: "2.11.8" });
 
     expect(await find({ releasesUrl })).toMatchObject({ version: "2.11.8", source: "the official release" });

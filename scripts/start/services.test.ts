@@ -1,11 +1,9 @@
 import { expect, test } from "vitest";
 import { adminAddress, pusherExamples, serviceAddress, services, shownAddress } from "./services.ts";
 
-const [pusher, publisher] = services;
+const [pusher = expect.fail("no pusher"), publisher = expect.fail("no publisher")] = services;
 
 test("addresses are read from the variables, and service links of Kubernetes are ignored", () => {
-  if (pusher === undefined) throw new Error("no pusher");
-
   expect(serviceAddress(pusher, {})).toMatchObject({ host: "127.0.0.1", port: 4236 });
   expect(serviceAddress(pusher, { PUSHER_HOST: "::1", PUSHER_PORT: "8080" })).toMatchObject({
     host: "::1",
@@ -17,9 +15,7 @@ test("addresses are read from the variables, and service links of Kubernetes are
 
 test("IPv6 addresses are shown in brackets", () => {
   const env = { PUSHER_HOST: "::1", PUBLISHER_HOST: "fd00::7", FANWIRE_PUSHER_APPS: '[{"id":"1","key":"k"}]' };
-  if (pusher === undefined || publisher === undefined) throw new Error("no services");
-  const address = serviceAddress(publisher, env);
-  if (address === undefined) throw new Error("no address");
+  const address = serviceAddress(publisher, env) ?? expect.fail("no address");
 
   expect(shownAddress(address)).toBe("[fd00::7]:4237");
   expect(publisher.urls(shownAddress(address), env).join("\n")).toContain("?pusher=ws://[::1]:4236/ ");

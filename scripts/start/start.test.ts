@@ -1,26 +1,21 @@
-import { execFile } from "node:child_process";
-import { cp, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { spawnSync } from "node:child_process";
+import { cpSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { temporaryFolder } from "../testing.ts";
 
-test("an unknown argument of npm start is named before anything is installed", async () => {
-  const root = await mkdtemp(join(tmpdir(), "fanwire-start-"));
+test("an unknown argument of npm start is named before anything is installed", () => {
+  const root = temporaryFolder();
   for (const file of ["start/start.mjs", "dependencies.mjs"]) {
-    await cp(new URL(`../${file}`, import.meta.url), join(root, "scripts", file));
+    cpSync(fileURLToPath(new URL(`../${file}`, import.meta.url)), join(root, "scripts", file));
   }
-  await writeFile(join(root, "package-lock.json"), "{}");
+  writeFileSync(join(root, "package-lock.json"), "{}");
 
-  const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
-    execFile(
-      process.execPath,
-      [join(root, "scripts", "start", "start.mjs"), "--help", "--port=1", "x"],
-      (error, _, stderr) => resolve({ code: error?.code, stderr }),
-    );
-  });
+  const start = join(root, "scripts", "start", "start.mjs");
+  const { status, stderr } = spawnSync(process.execPath, [start, "--help", "--port=1", "x"], { encoding: "utf8" });
 
-  expect(code).toBe(2);
+  expect(status).toBe(2);
   expect(stderr).toContain("unknown argument: --port=1 x");
-  expect((await readdir(root)).sort()).toEqual(["package-lock.json", "scripts"]);
-  await rm(root, { recursive: true });
+  expect(readdirSync(root).sort()).toEqual(["package-lock.json", "scripts"]);
 });

@@ -1,35 +1,27 @@
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
+import { temporaryFolder } from "../testing.ts";
 import { ensureTestTools, type TestToolsOptions } from "./test-tools.ts";
 
 let folder: string;
 let said: string[];
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "fanwire-tools-"));
+  folder = temporaryFolder();
   mkdirSync(join(folder, "path"));
   for (const name of ["touch", "cat"]) symlinkSync(`/bin/${name}`, join(folder, "path", name));
   writeFileSync(join(folder, "os-release"), "NAME=x\nID=debian\n");
   said = [];
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function writeProgram(name: string, script: string): void {
+  writeFileSync(join(folder, "path", name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+}
 
 /** Writes a replacement for apt-get that records its arguments. */
 function writeApt(install: string): void {
-  const path = join(folder, "path", "apt-get");
-  writeFileSync(path, `#!/bin/sh\necho "$@" >> "${folder}/asked"\n[ "$1" = update ] || { ${install}; }\n`);
-  chmodSync(path, 0o755);
+  writeProgram("apt-get", `echo "$@" >> "${folder}/asked"\n[ "$1" = update ] || { ${install}; }`);
 }
 
 function ensure(more: Partial<Pick<TestToolsOptions, "isRoot" | "tools">> = {}): Promise<string[]> {
@@ -67,9 +59,7 @@ test("nothing is installed when nothing is missing", async () => {
 });
 
 test("a part of a program is there if its probe succeeds, and is installed otherwise", async () => {
-  const php = join(folder, "path/php");
-  writeFileSync(php, `#!/bin/sh\n[ "$2" = curl ] && cat "${folder}/curl"\n`);
-  chmodSync(php, 0o755);
+  writeProgram("php", `[ "$2" = curl ] && cat "${folder}/curl"`);
   writeApt(`touch "${folder}/curl"`);
   const tools = [{ program: "php", package: "php-curl", tests: "the examples", probe: ["-r", "curl"] }];
 
@@ -105,10 +95,8 @@ test("nothing is installed without root, or on another system", async () => {
 });
 
 test("a package that would start a service is unpacked, not installed", async () => {
-  const dpkg = join(folder, "path", "dpkg-deb");
   writeApt(`[ "$1" = download ] && touch archive.deb`);
-  writeFileSync(dpkg, `#!/bin/sh\nmkdir -p "$3/usr/bin"; touch "$3/usr/bin/a" "$3/usr/bin/b"\n`);
-  chmodSync(dpkg, 0o755);
+  writeProgram("dpkg-deb", `mkdir -p "$3/usr/bin"; touch "$3/usr/bin/a" "$3/usr/bin/b"`);
   symlinkSync("/bin/mkdir", join(folder, "path", "mkdir"));
 
   const tools = [{ program: "a", package: "a-service", tests: "the tests", unpacks: ["a", "b"] }];
