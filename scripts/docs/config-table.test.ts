@@ -7,16 +7,25 @@ import { pusherSettings } from "../../apps/pusher/src/config.ts";
 import { webhooksSettings } from "../../apps/webhooks/src/config.ts";
 import { withCurrentNames, withCurrentTable } from "./config-table.ts";
 
-test("the table in docs/configuration.md is current after `npm run docs`", () => {
-  const page = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+const services = [
+  ["pusher", pusherSettings],
+  ["publisher", publisherSettings],
+  ["channel", channelSettings],
+  ["webhooks", webhooksSettings],
+] as const;
 
-  expect(page).toBe(withCurrentTable(page));
+test.each([
+  ["table", "docs/configuration.md", withCurrentTable],
+  ["list of known variables", "packages/service/src/known-settings.ts", withCurrentNames],
+])("the %s in %s is current after `npm run docs`", (_what, path, current) => {
+  const text = read(path);
+
+  expect(text).toBe(current(text));
 });
 
-test("the list of known variables is current after `npm run docs`", () => {
-  const source = readFileSync(new URL("../../packages/service/src/known-settings.ts", import.meta.url), "utf8");
-
-  expect(source).toBe(withCurrentNames(source));
+test.each(services)("every setting of the service %s is described", (_service, settings) => {
+  for (const [name, { description }] of Object.entries(settings)) expect(description, name).toMatch(/\.$/);
 });
 
 /** Settings that the compose file does not hand on. */
@@ -29,15 +38,16 @@ const decidedByCompose = [
   /^CHANNEL_SOCKET$/,
 ];
 
-test.each([
-  ["pusher", pusherSettings],
-  ["publisher", publisherSettings],
-  ["channel", channelSettings],
-  ["webhooks", webhooksSettings],
-])("the compose file hands every setting on to the service %s, and no other variable", (name, settings) => {
-  const text = readFileSync(new URL("../../docker-compose.yml", import.meta.url), "utf8");
-  const { services } = parse(text, { merge: true }) as { services: Record<string, { environment: object }> };
-  const wanted = Object.keys(settings).filter((setting) => !decidedByCompose.some((pattern) => pattern.test(setting)));
+test.each(services)(
+  "the compose file hands every setting on to the service %s, and no other variable",
+  (name, settings) => {
+    const file = parse(read("docker-compose.yml"), { merge: true }) as {
+      services: Record<string, { environment: object }>;
+    };
+    const wanted = Object.keys(settings).filter(
+      (setting) => !decidedByCompose.some((pattern) => pattern.test(setting)),
+    );
 
-  expect(Object.keys(services[name]?.environment ?? {}).sort()).toEqual(wanted.sort());
-});
+    expect(Object.keys(file.services[name]?.environment ?? {}).sort()).toEqual(wanted.sort());
+  },
+);

@@ -9,15 +9,7 @@ const MAX_WIDTH = 120;
 const INDEX = "docs/README.md";
 
 /** Markdown files, by their path in the repository. */
-const pages = new Map(
-  execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "*.md"], {
-    cwd: ROOT,
-    encoding: "utf8",
-  })
-    .split("\0")
-    .filter((path) => path !== "" && existsSync(join(ROOT, path)))
-    .map((path) => [path, readFileSync(join(ROOT, path), "utf8")]),
-);
+const pages = new Map(filesOf("*.md").map((path) => [path, readFileSync(join(ROOT, path), "utf8")]));
 
 test("every relative link of the documentation leads to a file and a heading", () => {
   const broken = [...pages].flatMap(([page, text]) =>
@@ -30,10 +22,6 @@ test("every relative link of the documentation leads to a file and a heading", (
 });
 
 test("the index of the documentation lists every page, and some page shows every image", () => {
-  const files = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "docs"], {
-    cwd: ROOT,
-    encoding: "utf8",
-  }).split("\0");
   const linked = (page: string) => linksOf(pages.get(page) ?? "").map((link) => fileOf(page, link));
   const listed = linked(INDEX);
   const shown = [...pages.keys()].flatMap(linked);
@@ -42,7 +30,7 @@ test("the index of the documentation lists every page, and some page shows every
     /^docs\/[^/]+\.md$/.test(path)
       ? path !== INDEX && !listed.includes(path)
       : /\.(?:png|svg)$/.test(path) && !shown.includes(path);
-  expect(files.filter(isLost)).toEqual([]);
+  expect(filesOf("docs").filter(isLost)).toEqual([]);
 });
 
 test("every file that the documentation names exists", () => {
@@ -87,6 +75,13 @@ test("lines of prose have at most 120 characters", () => {
 
   expect(long.filter((place) => !isCode(place))).toEqual([]);
 });
+
+/** Returns the files that git does not ignore. */
+function filesOf(pattern: string): string[] {
+  const args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", pattern];
+  const paths = execFileSync("git", args, { cwd: ROOT, encoding: "utf8" }).split("\0");
+  return paths.filter((path) => path !== "" && existsSync(join(ROOT, path)));
+}
 
 /** Returns relative links and images, also with a title or as the definition of a reference. */
 function linksOf(text: string): string[] {
