@@ -1,7 +1,7 @@
 import { type NatsBus, parseJson } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { identifyProcess } from "@fanwire/service";
-import { expect, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { log, type NatsServer, useBus } from "../testing.ts";
 import { ClusterCounters } from "./counters.ts";
 import { ReceiptCollector } from "./receipt-collector.ts";
@@ -16,19 +16,18 @@ useBus((started, on) => {
   nats = on;
 });
 
-function openRegistry(
-  workers: () => { readonly id: string; readonly process?: string }[] = () => [],
-  { timeoutMs = 500 } = {},
-) {
-  const registry = new WorkerRegistry({ bus, subjects, timeoutMs, call: async () => workers() });
-  return Object.assign(registry, { [Symbol.dispose]: () => registry.stop() });
+/** Opens the registry of a test. These workers answer its call. */
+function openRegistry(workers: readonly string[] = [], timeoutMs = 500): WorkerRegistry {
+  const registry = new WorkerRegistry({ bus, subjects, timeoutMs, call: async () => workers.map((id) => ({ id })) });
+  onTestFinished(() => registry.stop());
+  return registry;
 }
 
 const announce = (content: unknown) =>
   bus.publish(subjects.announcements, Buffer.from(typeof content === "string" ? content : JSON.stringify(content)));
 
 test("a worker is here after its announcement and stays ended after it has announced its end", async () => {
-  using registry = openRegistry();
+  const registry = openRegistry();
 
   await announce({ worker: "aaaaaaa1", state: "here" });
   await vi.waitUntil(() => registry.stateOf("aaaaaaa1") === "known");
@@ -42,7 +41,7 @@ test("a worker is here after its announcement and stays ended after it has annou
 });
 
 test("a silent worker stays known, and questions do not wait for it until it answers", () => {
-  using registry = openRegistry();
+  const registry = openRegistry();
 
   registry.seen("aaaaaaa1");
   registry.didNotAnswer("aaaaaaa1");
@@ -53,18 +52,10 @@ test("a silent worker stays known, and questions do not wait for it until it ans
 });
 
 test("invalid announcements are ignored", async () => {
-  using registry = openRegistry();
+  const registry = openRegistry();
 
-  for (const content of [
-    "",
-    "invalid",
-    "[]",
-    { worker: ">", state: "here" },
-    { worker: "aaaaaaa1", state: "no-such-state" },
-    {},
-  ]) {
-    await announce(content);
-  }
+  const wrong = [{}, { worker: ">", state: "here" }, { worker: "aaaaaaa1", state: "no-such-state" }];
+  for (const content of ["", "invalid", "[]", ...wrong]) await announce(content);
   await announce({ worker: "bbbbbbb1", state: "here" });
   await vi.waitUntil(() => registry.workers.length > 0);
 
@@ -72,7 +63,7 @@ test("invalid announcements are ignored", async () => {
 });
 
 test("a Workerman worker is known after an answer, and questions do not wait for it", () => {
-  using registry = openRegistry();
+  const registry = openRegistry();
 
   registry.seen("7");
 
@@ -80,27 +71,28 @@ test("a Workerman worker is known after an answer, and questions do not wait for
 });
 
 test("the registry is settled some time after all workers have been asked", async () => {
-  using registry = openRegistry(() => [{ id: "aaaaaaa1" }]);
+  const registry = openRegistry(["aaaaaaa1"]);
 
   expect(await registry.settle(100)).toBe(false);
   expect(registry.workers).toEqual(["aaaaaaa1"]);
   expect(await registry.settle(2_500)).toBe(true);
 });
 
-/** Answers control commands as the worker of a test does. */
+/** Answers control commands as a worker does, until the end of the test. */
 function answerAsWorker(reply: () => object, commands = ["recall-workers"]) {
   const subscription = bus.subscribe(subjects.allWorkers, (message) => {
     if (commands.includes(String((parseJson(message) as { command?: unknown }).command)))
       message.respond(JSON.stringify(reply()));
   });
-  return { [Symbol.dispose]: () => subscription.unsubscribe() };
+  onTestFinished(() => subscription.unsubscribe());
+  return subscription;
 }
 
 test("the registry does not know all workers before another one has returned which it remembers", async () => {
   let isComplete = false;
   const workers = [{ id: "bbbbbbb1", silentMs: 5 }];
-  using _ = answerAsWorker(() => ({ worker: "aaaaaaa1", workers, isComplete }));
-  using registry = openRegistry(() => [{ id: "aaaaaaa1" }]);
+  answerAsWorker(() => ({ worker: "aaaaaaa1", workers, isComplete }));
+  const registry = openRegistry(["aaaaaaa1"]);
 
   expect(await registry.settle(2_500)).toBe(true);
   expect([registry.isSettled, registry.knowsAll]).toEqual([true, false]);
@@ -113,8 +105,8 @@ test("the registry does not know all workers before another one has returned whi
 test("a silent worker is asked what it remembers when it answers again, and until then nobody knows all workers", async () => {
   const [settled, silent, lost] = ["aaaaaaa1", "bbbbbbb1", "ccccccc1"];
   let answer = { worker: settled, workers: [{ id: silent, silentMs: 5 }], isComplete: true };
-  using _ = answerAsWorker(() => answer);
-  using registry = openRegistry(() => [{ id: settled }]);
+  answerAsWorker(() => answer);
+  const registry = openRegistry([settled]);
   await registry.settle(5_000);
   expect([registry.knowsAll, registry.stateOf(lost)]).toEqual([true, "unknown"]);
 
@@ -129,21 +121,21 @@ test("a silent worker is asked what it remembers when it answers again, and unti
 test("a worker that misses the question, because it reconnects, is asked again soon", async () => {
   let questions = 0;
   // A reply that is not one to this question: nothing is known from it.
-  using unheard = answerAsWorker(() => ({ questions: ++questions }));
-  using registry = openRegistry(() => [{ id: "aaaaaaa1" }], { timeoutMs: 60_000 });
+  const unheard = answerAsWorker(() => ({ questions: ++questions }));
+  const registry = openRegistry(["aaaaaaa1"], 60_000);
   const settled = registry.settle(5_000);
   await vi.waitUntil(() => questions > 0);
-  unheard[Symbol.dispose]();
-  using _ = answerAsWorker(() => ({ worker: "aaaaaaa1", workers: [], isComplete: true }));
+  unheard.unsubscribe();
+  answerAsWorker(() => ({ worker: "aaaaaaa1", workers: [], isComplete: true }));
 
   expect(await settled).toBe(true);
   expect(registry.knowsAll).toBe(true);
 });
 
 test("a worker of an earlier version, which cannot return others, is believed; without any worker nobody is waited for", async () => {
-  using _ = answerAsWorker(() => ({ error: "invalid control request" }));
-  using registry = openRegistry(() => [{ id: "aaaaaaa1" }]);
-  using lonely = openRegistry();
+  answerAsWorker(() => ({ error: "invalid control request" }));
+  const registry = openRegistry(["aaaaaaa1"]);
+  const lonely = openRegistry();
 
   await Promise.all([registry.settle(10_000), lonely.settle(10_000)]);
 
@@ -152,16 +144,11 @@ test("a worker of an earlier version, which cannot return others, is believed; w
 
 test("a worker has ended if its process on this machine does not exist; other machines are not checked", () => {
   const own = identifyProcess();
-  const ended = own?.replace(/\d+$/, "1");
-  using registry = openRegistry();
+  const registry = openRegistry();
 
-  for (const [id, process] of [
-    ["aaaaaaa1", own],
-    ["aaaaaaa2", ended],
-    ["aaaaaaa3", "other/1/1"],
-  ] as const) {
-    registry.seen(id, process);
-  }
+  registry.seen("aaaaaaa1", own);
+  registry.seen("aaaaaaa2", own?.replace(/\d+$/, "1"));
+  registry.seen("aaaaaaa3", "other/1/1");
   registry.findEndedOnThisMachine();
 
   expect(registry.stateOf("aaaaaaa1")).toBe("known");
@@ -170,7 +157,7 @@ test("a worker has ended if its process on this machine does not exist; other ma
 });
 
 test("a worker that another one recalls is silent since its last message, and forgotten after five minutes", async () => {
-  using registry = openRegistry();
+  const registry = openRegistry();
 
   registry.recalled("aaaaaaa1", { silentMs: 301_000 });
   registry.recalled("aaaaaaa2", { silentMs: 1_000 });
@@ -180,7 +167,7 @@ test("a worker that another one recalls is silent since its last message, and fo
 });
 
 test("the registry forgets workers over its limit, those with an unanswered question first", () => {
-  using registry = openRegistry();
+  const registry = openRegistry();
   const idOf = (at: number) => `w${String(at).padStart(7, "0")}`;
 
   registry.seen(idOf(0));
@@ -198,24 +185,15 @@ test("the registry forgets workers over its limit, those with an unanswered ques
 /** Collects receipts from one worker, which answers at once. */
 function openReceipts() {
   const worker = "aaaaaaa1";
-  const counts = { delivered: 0, buffered: 0, isFinal: true };
-  const answers = answerAsWorker(
-    () => ({ worker, workers: [], isComplete: true, ...counts }),
-    ["recall-workers", "receipt"],
-  );
-  const registry = openRegistry(() => [{ id: worker }]);
+  const reply = { worker, workers: [], isComplete: true, delivered: 0, buffered: 0, isFinal: true };
+  answerAsWorker(() => reply, ["recall-workers", "receipt"]);
+  const registry = openRegistry([worker]);
   const counters = new ClusterCounters();
-  const receipts = new ReceiptCollector({ bus, subjects, registry, timeoutMs: 500, counters, log });
-  const close = () => {
-    registry.stop();
-    answers[Symbol.dispose]();
-  };
-  return { registry, receipts, [Symbol.dispose]: close };
+  return { registry, receipts: new ReceiptCollector({ bus, subjects, registry, timeoutMs: 500, counters, log }) };
 }
 
 test("a receipt is not complete without a worker that became known after the publication, and ended without an answer", async () => {
-  using opened = openReceipts();
-  const { registry, receipts } = opened;
+  const { registry, receipts } = openReceipts();
   await registry.settle(5_000);
   registry.ended("endedbe4");
   const before = receipts.begin();
@@ -228,8 +206,7 @@ test("a receipt is not complete without a worker that became known after the pub
 });
 
 test("a receipt is not complete after a reconnect, when the question may have overtaken the publications", async () => {
-  using opened = openReceipts();
-  const { registry, receipts } = opened;
+  const { registry, receipts } = openReceipts();
   const before = receipts.begin();
   await nats.stop();
   await nats.start();

@@ -37,21 +37,14 @@ function openRequests() {
   return new WorkerRequests({ bus, subjects, registry, channelServers, requestTimeoutMs: 2_000, log });
 }
 
-test("a worker that reconnects in time is reached, while the others cannot know whether it has ended", async () => {
+test.each([
+  ["the others cannot know", { worker: "bbbbbbb1", hasEnded: null }],
+  ["no other worker answers", undefined],
+])("a worker that reconnects in time is reached, while %s whether it has ended", async (_name, answer) => {
   const reconnect = () => listen(subjects.worker(AWAY), () => ({ connection: null }));
   listen(subjects.allWorkers, ({ command }) => {
     if (command === "has-ended") reconnect();
-    return { worker: "bbbbbbb1", hasEnded: null };
-  });
-
-  expect(await openRequests().ask(AWAY, REQUEST)).toMatchObject({ ok: true });
-});
-
-test("a worker that reconnects in time is reached, while no other worker answers whether it has ended", async () => {
-  const reconnect = () => listen(subjects.worker(AWAY), () => ({ connection: null }));
-  listen(subjects.allWorkers, ({ command }) => {
-    if (command === "has-ended") reconnect();
-    return undefined;
+    return answer;
   });
 
   expect(await openRequests().ask(AWAY, REQUEST)).toMatchObject({ ok: true });
