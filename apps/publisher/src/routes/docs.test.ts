@@ -13,9 +13,10 @@ async function filesOfPage(): Promise<string[]> {
 }
 
 async function bundlePath(): Promise<string> {
-  const path = (await filesOfPage()).find((it) => it.includes("swagger-ui-bundle.js"));
-  if (path === undefined) throw new Error("the page does not load Swagger UI");
-  return path;
+  const paths = await filesOfPage();
+  return (
+    paths.find((path) => path.includes("swagger-ui-bundle.js")) ?? expect.fail("the page does not load Swagger UI")
+  );
 }
 
 test("the page has no inline script or style, and its policy allows only the publisher's files", async () => {

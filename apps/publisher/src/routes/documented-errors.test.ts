@@ -87,11 +87,11 @@ function expectDocumented(operation: Operation, { status, code, type }: Answer):
 const sendSigned = (to: Publisher, operation: Operation, sent: Sent) =>
   send(to, operation, isPusherApi(operation) ? { ...sent, ...signed(operation) } : sent);
 
-/** Sends a request to each operation, and expects one of the statuses and that each is documented. */
-async function expectOfAll(to: Publisher, all: readonly Operation[], sent: Sent, statuses: readonly string[]) {
+/** Sends a request to each operation, and expects the status and that it is documented. */
+async function expectOfAll(to: Publisher, all: readonly Operation[], sent: Sent, status: string) {
   for (const operation of all) {
     const answer = await send(to, operation, sent);
-    expect(statuses, `${operation.method} ${operation.path} ${answer.code}`).toContain(answer.status);
+    expect(answer.status, `${operation.method} ${operation.path} ${answer.code}`).toBe(status);
     expectDocumented(operation, answer);
   }
 }
@@ -101,16 +101,12 @@ describe("every operation documents what it answers to", () => {
     const { publisher } = running();
     const own = operations.filter((each) => !isPusherApi(each));
 
-    await expectOfAll(publisher, own, { headers: { Connection: "Upgrade", Upgrade: "websocket" } }, ["400"]);
-    await expectOfAll(
-      publisher,
-      own.filter(({ path }) => path !== "/"),
-      { query: "?after=%ff" },
-      ["400"],
-    );
+    await expectOfAll(publisher, own, { headers: { Connection: "Upgrade", Upgrade: "websocket" } }, "400");
+    const strict = own.filter(({ path }) => path !== "/");
+    await expectOfAll(publisher, strict, { query: "?after=%ff" }, "400");
     // The server does not know the method of a head that it cannot read, and sends the body for HEAD too.
     const withBody = own.filter(({ method }) => method !== "HEAD");
-    await expectOfAll(publisher, withBody, { headers: { "X-Large": "x".repeat(70_000) } }, ["431"]);
+    await expectOfAll(publisher, withBody, { headers: { "X-Large": "x".repeat(70_000) } }, "431");
   });
 
   test("a foreign request without keys, no key, and a key that only reads", async () => {
@@ -119,12 +115,12 @@ describe("every operation documents what it answers to", () => {
     const own = operations.filter((each) => !isPusherApi(each));
     const writing = own.filter((each) => changes(each) || each.path === "/");
 
-    await expectOfAll(publisher, own, { headers: { Host: "evil.example" } }, ["403"]);
-    await expectOfAll(closed, operations, {}, ["401"]);
-    await expectOfAll(closed, writing, { headers: { Authorization: `Bearer ${READ_KEY}` } }, ["403"]);
+    await expectOfAll(publisher, own, { headers: { Host: "evil.example" } }, "403");
+    await expectOfAll(closed, operations, {}, "401");
+    await expectOfAll(closed, writing, { headers: { Authorization: `Bearer ${READ_KEY}` } }, "403");
   });
 
-  test("another method, with the methods in Allow", async () => {
+  test("another method", async () => {
     await using closed = await startAnother(APPS);
     for (const operation of operations) {
       for (const method of ["PATCH", "OPTIONS", "TRACE", "PURGE"]) {
@@ -138,18 +134,13 @@ describe("every operation documents what it answers to", () => {
   test("invalid bodies and parameters", async () => {
     const { publisher } = running();
     const posting = operations.filter(({ path }) => path === "/v1/publications");
-    const withQuery = operations.filter(({ method, path }) => method === "GET" && /^\/v1\/\w+$/.test(path));
+    const lists = operations.filter(({ method, path }) => method === "GET" && /^\/v1\/(?!cluster|key)\w+$/.test(path));
 
-    await expectOfAll(publisher, posting, { body: "{}" }, ["415"]);
-    await expectOfAll(publisher, posting, { headers: JSON_HEADERS, body: "{" }, ["400"]);
-    await expectOfAll(publisher, posting, { headers: JSON_HEADERS, body: "{}" }, ["422"]);
-    await expectOfAll(publisher, posting, { headers: { ...JSON_HEADERS, "Content-Length": "99999999" } }, ["413"]);
-    await expectOfAll(
-      publisher,
-      withQuery.filter(({ path }) => !/cluster|key/.test(path)),
-      { query: "?limti=1" },
-      ["422"],
-    );
+    await expectOfAll(publisher, posting, { body: "{}" }, "415");
+    await expectOfAll(publisher, posting, { headers: JSON_HEADERS, body: "{" }, "400");
+    await expectOfAll(publisher, posting, { headers: JSON_HEADERS, body: "{}" }, "422");
+    await expectOfAll(publisher, posting, { headers: { ...JSON_HEADERS, "Content-Length": "99999999" } }, "413");
+    await expectOfAll(publisher, lists, { query: "?limti=1" }, "422");
   });
 
   test("signed bodies that are too large or compressed", async () => {
@@ -176,8 +167,8 @@ describe("every operation documents what it answers to", () => {
     for (const operation of operations) expectDocumented(operation, await sendSigned(narrow, operation, sent));
     for (const operation of operations) {
       const held = send(narrow, { method: "GET", path: "/v1/connections/{address}", responses: {} }, {});
-      const answers = [await sendSigned(narrow, operation, sent), await held];
-      expectDocumented(operation, answers[0] as Answer);
+      expectDocumented(operation, await sendSigned(narrow, operation, sent));
+      await held;
     }
   });
 

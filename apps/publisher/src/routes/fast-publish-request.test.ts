@@ -58,7 +58,7 @@ const validRequest = fc.record(
       fc.record({ connection: fc.constantFrom("k3v9x2ab.17", "0.3", "7.0") }),
     ),
     data: fc.oneof(fc.constant(""), name),
-    event: name,
+    event: fc.oneof({ weight: 9, arbitrary: name }, fc.constant("fanwire.closing")),
     id: name,
     durable: fc.boolean(),
     receipt: fc.boolean(),

@@ -97,31 +97,20 @@ describe("POST /v1/publications", () => {
     expect(await silent.json()).toMatchObject({ error: { code: "worker_timeout", message: /may have been/ } });
   });
 
-  test("keeps the order of a batch", async () => {
-    const numbers = Array.from({ length: 1_000 }, (_, number) => String(number));
-    const response = await post(numbers.map((data) => ({ target: { everyone: true }, data })));
-
-    await worker.receives(1_000);
-    expect(response.status).toBe(200);
-    expect(await response.json()).toEqual({ results: Array(1_000).fill({ status: "published" }) });
-    expect(worker.receivedContents()).toEqual(numbers);
-  });
-
-  test("keeps the order of a batch that takes several ticks", async () => {
+  test("keeps the order of the largest batch, which takes several ticks", async () => {
     const topics = Array.from({ length: 100 }, (_, at) => `large.${at}`);
-    const batch = Array.from({ length: 60 }, (_, at) => ({
-      target: at % 3 === 0 ? { topic: "large.0" } : { topics },
+    const batch = Array.from({ length: 1_000 }, (_, at) => ({
+      target: at % 30 === 0 ? { topics } : { everyone: true },
       ...(at % 3 === 1 && { event: "e" }),
       data: String(at),
     }));
 
     const response = await post(batch);
 
-    expect(await response.json()).toEqual({ results: Array(60).fill({ status: "published" }) });
-    await worker.receives(20 * 201);
-    expect(worker.receivedContents()).toEqual(
-      batch.flatMap(({ target, data }) => Array("topics" in target ? 100 : 1).fill(data)),
-    );
+    expect(await response.json()).toEqual({ results: Array(1_000).fill({ status: "published" }) });
+    const contents = batch.flatMap(({ target, data }) => Array("topics" in target ? 100 : 1).fill(data));
+    await worker.receives(contents.length);
+    expect(worker.receivedContents()).toEqual(contents);
   });
 
   test("answers each publication of a batch separately", async () => {
@@ -169,16 +158,6 @@ describe("POST /v1/publications", () => {
     ["invalid JSON", "{", 400, "malformed_json"],
     ["invalid UTF-8", Buffer.from('{"data":"\xff"}', "latin1"), 400, "malformed_json"],
     ["a number", "7", 422, "invalid_request"],
-    ["half a surrogate pair", '{"target":{"everyone":true},"data":"\\ud83d"}', 422, "invalid_request"],
-    ["a pattern for a topic", '{"target":{"topic":"a.*"},"data":"x"}', 422, "invalid_request"],
-    ["several topics of which one is a pattern", '{"target":{"topics":["a",">"]},"data":"x"}', 422, "invalid_request"],
-    [
-      "durable to a connection",
-      '{"target":{"connection":"worker01.1"},"data":"x","durable":true}',
-      422,
-      "invalid_request",
-    ],
-    ["a reserved event", '{"target":{"everyone":true},"data":"x","event":"fanwire.close"}', 422, "invalid_request"],
     ["an unknown field", '{"target":{"everyone":true},"data":"x","receipts":true}', 422, "invalid_request"],
     [
       "content over the limit of NATS",
@@ -195,13 +174,13 @@ describe("POST /v1/publications", () => {
     expect(worker.received).toEqual([]);
   });
 
-  test("accepts only uncompressed JSON with its content type", async () => {
-    const body = JSON.stringify({ target: { everyone: true }, data: "x" });
-    const statusWith = async (headers: Record<string, string>) =>
-      (await post(body, running().publisher, headers)).status;
+  test("accepts only JSON with its content type", async () => {
+    const publication = { target: { everyone: true }, data: "x" };
+    const statusOf = async (type: string) =>
+      (await post(publication, running().publisher, { "Content-Type": type })).status;
 
     for (const charset of ["UTF-8", "utf8", '"utf-8"', "utf-8;"]) {
-      expect(await statusWith({ "Content-Type": `application/json; charset=${charset}` }), charset).toBe(200);
+      expect(await statusOf(`application/json; charset=${charset}`), charset).toBe(200);
     }
     for (const type of [
       "APPLICATION/JSON ; Charset=Utf-8",
@@ -209,7 +188,7 @@ describe("POST /v1/publications", () => {
       'application/ld+json; profile="https://app.example/a"; charset=utf-8',
       "application/json; odata.metadata=minimal",
     ]) {
-      expect(await statusWith({ "Content-Type": type }), type).toBe(200);
+      expect(await statusOf(type), type).toBe(200);
     }
     for (const type of [
       "text/plain",
@@ -220,9 +199,8 @@ describe("POST /v1/publications", () => {
       "application/json; v=1; charset=iso-8859-1",
       "application/json; charset=",
     ]) {
-      expect(await statusWith({ "Content-Type": type }), type).toBe(415);
+      expect(await statusOf(type), type).toBe(415);
     }
-    expect(await statusWith({ "Content-Encoding": "gzip" })).toBe(415);
   });
 });
 

@@ -8,10 +8,8 @@ test("the cluster is described by all workers and services, sorted, and by the N
   const response = await fetch(url("/v1/cluster"));
 
   expect(response.status).toBe(200);
-  const workers = [{ ...worker.describe(), id: "aworker2" }, worker.describe()];
-  const history = { history: null, historyProblem: "the NATS server runs without JetStream" };
   expect(await response.json()).toEqual({
-    workers,
+    workers: [{ ...worker.describe(), id: "aworker2" }, worker.describe()],
     services: [
       {
         kind: "publisher",
@@ -27,7 +25,8 @@ test("the cluster is described by all workers and services, sorted, and by the N
       },
     ],
     nats: [{ ...node, connectedFrom: 1 }],
-    ...history,
+    history: null,
+    historyProblem: "the NATS server runs without JetStream",
   });
 });
 
