@@ -22,8 +22,8 @@ function eventTo(...names: string[]): EventRequest {
   return { event: "n", content: Buffer.from("x"), channels, except: undefined, info: undefined };
 }
 
-/** Records what is published, as `<topic>` or `<topic> durable`, and answers with the results of `answer`. */
-function recorder(answer: (request: PublishRequest) => PublishResult, maxBytes = 0) {
+/** Records what is published, as `<topic>` or `<topic> durable`. `answer` takes the place of NATS. */
+function openPublisher(answer: (request: PublishRequest) => PublishResult, { history = known, maxBytes = 0 } = {}) {
   const published: string[] = [];
   const publishAll = (requests: readonly PublishRequest[]) => {
     for (const { publications, isDurable } of requests) {
@@ -33,64 +33,46 @@ function recorder(answer: (request: PublishRequest) => PublishResult, maxBytes =
     }
     return Promise.resolve(requests.map(answer));
   };
-  return { published, publisher: { maxBytes, publishAll } };
+  const events = new EventPublisher({ publisher: { maxBytes, publishAll }, history });
+  return { published, publish: (...requests: EventRequest[]) => events.publish(requests) };
 }
 
-async function errorOf(publishing: Promise<void>): Promise<ApiError | undefined> {
-  try {
-    await publishing;
-    return undefined;
-  } catch (error) {
-    if (error instanceof ApiError) return error;
-    throw error;
-  }
-}
-
-async function codeOf(publishing: Promise<void>): Promise<string | undefined> {
-  return (await errorOf(publishing))?.code;
+async function errorOf(publishing: Promise<void>): Promise<ApiError> {
+  const error: unknown = await publishing.catch((refusal: unknown) => refusal);
+  if (error instanceof ApiError) return error;
+  throw error ?? new Error("no error");
 }
 
 test("cache channels are durable and all others live, in the order of the request", async () => {
-  const { published, publisher } = recorder(({ isDurable }) => (isDurable ? STORED : PUBLISHED));
+  const { published, publish } = openPublisher(({ isDurable }) => (isDurable ? STORED : PUBLISHED));
 
-  await new EventPublisher({ publisher, history: known }).publish([
-    eventTo("a", "cache-b"),
-    eventTo("cache-c"),
-    eventTo("d"),
-  ]);
+  await publish(eventTo("a", "cache-b"), eventTo("cache-c"), eventTo("d"));
   expect(published).toEqual(["a", "cache-b durable", "cache-c durable", "d"]);
 });
 
 test("without JetStream everything is live", async () => {
-  const { published, publisher } = recorder(() => PUBLISHED);
+  const { published, publish } = openPublisher(() => PUBLISHED, { history: missing });
 
-  await new EventPublisher({ publisher, history: missing }).publish([eventTo("a", "cache-b")]);
+  await publish(eventTo("a", "cache-b"));
   expect(published).toEqual(["a", "cache-b"]);
-});
-
-test("an event that cannot be stored because JetStream has disappeared is published live", async () => {
-  const { published, publisher } = recorder(({ isDurable }) =>
-    isDurable ? { ok: false, reason: "no-jetstream" } : PUBLISHED,
-  );
-
-  await new EventPublisher({ publisher, history: known }).publish([eventTo("cache-a", "b")]);
-  expect(published).toEqual(["cache-a durable", "b", "cache-a"]);
 });
 
 test("only the first events after JetStream has disappeared are published out of order, until it is back", async () => {
   let hasJetStream = false;
-  const { published, publisher } = recorder(({ isDurable }) => {
-    if (isDurable) return hasJetStream ? STORED : { ok: false, reason: "no-jetstream" };
-    return PUBLISHED;
-  });
   const state: History["state"] = async () =>
     hasJetStream
       ? { ok: false, reason: "unusable", detail: "no leader" }
       : { ok: false, reason: "no-jetstream", detail: "" };
-  const events = new EventPublisher({ publisher, history: { epoch: "e", state } });
+  const { published, publish } = openPublisher(
+    ({ isDurable }) => {
+      if (isDurable) return hasJetStream ? STORED : { ok: false, reason: "no-jetstream" };
+      return PUBLISHED;
+    },
+    { history: { epoch: "e", state } },
+  );
   const publishedBy = async (...names: string[]) => {
     published.length = 0;
-    await events.publish([eventTo(...names)]);
+    await publish(eventTo(...names));
     return [...published];
   };
 
@@ -101,22 +83,16 @@ test("only the first events after JetStream has disappeared are published out of
 });
 
 test("a history that cannot be used now refuses events to cache channels, because an older one would stay in the cache", async () => {
-  const { published, publisher } = recorder(() => ({ ok: false, reason: "unusable", detail: "no leader" }));
+  const { published, publish } = openPublisher(() => ({ ok: false, reason: "unusable", detail: "no leader" }));
 
-  expect(await codeOf(new EventPublisher({ publisher, history: known }).publish([eventTo("cache-a")]))).toBe(
-    "history_unavailable",
-  );
+  expect(await errorOf(publish(eventTo("cache-a")))).toMatchObject({ code: "history_unavailable" });
   expect(published).toEqual(["cache-a durable"]);
 });
 
 test("a request that was carried out in part names the channels without an event", async () => {
-  const { publisher } = recorder(({ isDurable }) => (isDurable ? { ok: false, reason: "unusable" } : PUBLISHED));
+  const { publish } = openPublisher(({ isDurable }) => (isDurable ? { ok: false, reason: "unusable" } : PUBLISHED));
 
-  const error = await errorOf(
-    new EventPublisher({ publisher, history: known }).publish([eventTo("a", "cache-b"), eventTo("c")]),
-  );
-
-  expect(error).toMatchObject({
+  expect(await errorOf(publish(eventTo("a", "cache-b"), eventTo("c")))).toMatchObject({
     code: "partly_published",
     details: [{ index: 0, field: "channel", message: expect.stringMatching(/^cache-b: not published\. The history/) }],
   });
@@ -124,13 +100,13 @@ test("a request that was carried out in part names the channels without an event
 
 test("an outcome that is unknown is unconfirmed, and the channels that certainly failed are named as such", async () => {
   const reasons = { a: "unconfirmed", b: "too-large" } as const;
-  const { publisher } = recorder(({ publications: [{ target } = { target: undefined }] }) => {
+  const { publish } = openPublisher(({ publications: [{ target } = { target: undefined }] }) => {
     const reason = target?.kind === "topic" ? reasons[target.topic as "a" | "b"] : undefined;
     return reason === undefined ? PUBLISHED : { ok: false, reason };
   });
   const messagesOf = async (...names: string[]) => {
-    const error = await errorOf(new EventPublisher({ publisher, history: known }).publish([eventTo(...names)]));
-    return [error?.code, ...(error?.details ?? []).map(({ message }) => message.replace(/\..*/, ""))];
+    const { code, details = [] } = await errorOf(publish(eventTo(...names)));
+    return [code, ...details.map(({ message }) => message.replace(/\..*/, ""))];
   };
 
   expect(await messagesOf("a", "c")).toEqual(["unconfirmed", "a: perhaps published"]);
@@ -141,32 +117,27 @@ test("an outcome that is unknown is unconfirmed, and the channels that certainly
 });
 
 test("a request of which nothing was published has the error of its events", async () => {
-  const none = recorder(() => ({ ok: false, reason: "unavailable" }));
+  const { publish } = openPublisher(() => ({ ok: false, reason: "unavailable" }));
 
-  expect(await codeOf(new EventPublisher({ ...none, history: known }).publish([eventTo("a", "b")]))).toBe(
-    "nats_unavailable",
-  );
+  expect(await errorOf(publish(eventTo("a", "b")))).toMatchObject({ code: "nats_unavailable" });
 });
 
 test("the result of an event that was published live afterwards belongs to its channel", async () => {
-  const { publisher } = recorder(({ isDurable, publications: [{ target } = { target: undefined }] }) => {
+  const { publish } = openPublisher(({ isDurable, publications: [{ target } = { target: undefined }] }) => {
     if (isDurable) return { ok: false, reason: "no-jetstream" };
     return target?.kind === "topic" && target.topic === "b" ? { ok: false, reason: "unavailable" } : PUBLISHED;
   });
 
-  const error = await errorOf(
-    new EventPublisher({ publisher, history: known }).publish([eventTo("cache-a", "b", "c")]),
-  );
-
-  expect(error).toMatchObject({ code: "partly_published", details: [{ message: expect.stringMatching(/^b: not/) }] });
+  expect(await errorOf(publish(eventTo("cache-a", "b", "c")))).toMatchObject({
+    code: "partly_published",
+    details: [{ message: expect.stringMatching(/^b: not/) }],
+  });
 });
 
 test("nothing is published if one event is too large for NATS", async () => {
-  const { published, publisher } = recorder(() => PUBLISHED, 1_000);
+  const { published, publish } = openPublisher(() => PUBLISHED, { maxBytes: 1_000 });
   const large = { ...eventTo("b"), content: Buffer.alloc(900) };
 
-  expect(await codeOf(new EventPublisher({ publisher, history: known }).publish([eventTo("a"), large]))).toBe(
-    "content_too_large",
-  );
+  expect(await errorOf(publish(eventTo("a"), large))).toMatchObject({ code: "content_too_large" });
   expect(published).toEqual([]);
 });
