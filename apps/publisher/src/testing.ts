@@ -4,8 +4,15 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Bus, type BusMessage, type NatsBus, startNatsBus } from "@fanwire/bus";
-import { controlRequest, type DeliveryOutcome, Subjects, type WorkerDescription } from "@fanwire/protocol";
+import { setTimeout as delay } from "node:timers/promises";
+import { type Bus, type BusMessage, type NatsBus, parseJson, startNatsBus } from "@fanwire/bus";
+import {
+  type ControlRequest,
+  controlRequest,
+  type DeliveryOutcome,
+  Subjects,
+  type WorkerDescription,
+} from "@fanwire/protocol";
 import { createLog } from "@fanwire/service";
 import { afterAll, afterEach, beforeAll, vi } from "vitest";
 import { type PublisherConfig, readConfig } from "./config.ts";
@@ -123,23 +130,18 @@ class FakeWorker {
 
   #onControl(message: BusMessage): void {
     if (this.outcome === "silence") return;
-    const request = controlRequest.parse(JSON.parse(Buffer.from(message.data).toString()));
-    if (request.command === "describe") {
-      message.respond(JSON.stringify(this.describe()));
-      return;
-    }
-    if (request.command === "recall-worker") {
-      message.respond(JSON.stringify({ worker: this.#id, state: "unknown" }));
-      return;
-    }
-    if (request.command === "recall-workers") {
-      message.respond(JSON.stringify({ worker: this.#id, workers: [], isComplete: true }));
-      return;
-    }
-    if (request.command !== "find-connection" && request.command !== "close-connection") return;
+    const reply = this.#replyTo(controlRequest.parse(parseJson(message)));
+    if (reply !== undefined) message.respond(JSON.stringify(reply));
+  }
+
+  #replyTo(request: ControlRequest): object | undefined {
+    if (request.command === "describe") return this.describe();
+    if (request.command === "recall-worker") return { worker: this.#id, state: "unknown" };
+    if (request.command === "recall-workers") return { worker: this.#id, workers: [], isComplete: true };
+    if (request.command !== "find-connection" && request.command !== "close-connection") return undefined;
     const { connectionId } = request;
     if (request.command === "close-connection" && connectionId === 1) this.closed.push(connectionId);
-    message.respond(JSON.stringify({ connection: connectionId === 1 ? this.connection() : null }));
+    return { connection: connectionId === 1 ? this.connection() : null };
   }
 
   /** Waits until this worker has received `count` publications. */
@@ -163,15 +165,8 @@ class FakeWorker {
   }
 
   connection() {
-    const openedAt = "2026-01-01T00:00:00.000Z";
-    return {
-      address: `${this.#id}.1`,
-      protocol: "raw",
-      topics: [],
-      remoteAddress: "127.0.0.1",
-      openedAt,
-      unsentBytes: 0,
-    };
+    const own = { address: `${this.#id}.1`, openedAt: "2026-01-01T00:00:00.000Z" };
+    return { ...own, protocol: "raw", topics: [], remoteAddress: "127.0.0.1", unsentBytes: 0 };
   }
 }
 
@@ -233,27 +228,33 @@ export function usePublisher() {
         headers: { "Content-Type": "application/json", ...headers },
         body: typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body),
       }),
-    rawGet: (target: string | Buffer, to = publisher) => rawGetFrom(to.port, target),
+    /** Sends a target without encoding it, as curl does. */
+    rawGet: (target: string | Buffer, to = publisher) => {
+      const parts = ["GET ", target, " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"];
+      return exchangeBytes(to.port, Buffer.concat(parts.map((part) => Buffer.from(part))));
+    },
     /** Sends bytes unchanged, on one connection. */
-    rawExchange: (bytes: string, to = publisher) => exchange(to.port, Buffer.from(bytes)),
+    rawExchange: (bytes: string, to = publisher) => exchangeBytes(to.port, bytes),
   };
 }
 
-/** Sends a target without encoding it, as curl does. */
-function rawGetFrom(port: number, target: string | Buffer): Promise<string> {
-  const parts = ["GET ", target, " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"];
-  return exchange(port, Buffer.concat(parts.map((part) => Buffer.from(part))));
-}
-
-/** Sends bytes and returns everything that the publisher sends until it closes the connection. */
-async function exchange(port: number, bytes: Buffer): Promise<string> {
-  const socket = connect({ port, host: "127.0.0.1" });
-  socket.write(bytes);
+/**
+ * Sends bytes, each part in its own packet, and returns everything that the server sends until it closes the
+ * connection.
+ */
+export async function exchangeBytes(port: number, ...parts: (string | Buffer)[]): Promise<string> {
+  const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   let answer = "";
   socket.on("data", (chunk) => {
     answer += chunk;
   });
-  await once(socket, "close");
+  socket.on("error", () => {}); // the server may refuse before it has received everything
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  for (const [at, part] of parts.entries()) {
+    if (at > 0) await delay(20);
+    await new Promise((resolve) => socket.write(part, resolve));
+  }
+  await closed;
   return answer;
 }
 

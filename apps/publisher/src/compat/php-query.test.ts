@@ -91,26 +91,7 @@ test("ASCII is read as URLSearchParams reads it", () => {
 const hasPhp = spawnSync("php", ["-v"]).status === 0;
 
 test.skipIf(!hasPhp)("names and values are the same as those of PHP", () => {
-  const piece = fc.constantFrom(
-    "a",
-    "to",
-    "=",
-    "&",
-    "[",
-    "]",
-    ".",
-    "+",
-    "%",
-    "%5B",
-    "%5d",
-    "%00",
-    "%20",
-    "%ff",
-    "%2e",
-    "_",
-    "%0",
-    "1",
-  );
+  const piece = fc.constantFrom(..."a to = & [ ] . + % %5B %5d %00 %20 %ff %2e _ %0 1".split(" "));
   const queries = fc
     .sample(fc.array(piece, { maxLength: 14 }), { numRuns: 10_000, seed: 4237 })
     .map((all) => all.join(""));
