@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type Socket } from "node:net";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { nowMicros } from "../clock.ts";
@@ -31,11 +31,10 @@ async function reportOn(send: (socket: Socket) => void): Promise<ClientReport> {
     server.close();
   });
   await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no port");
+  const { port } = server.address() as AddressInfo; // a TCP server has an AddressInfo
 
   const pool = new ClientPool({
-    address: { host: "127.0.0.1", port: address.port },
+    address: { host: "127.0.0.1", port },
     dialect: { ...plainDialect, greetings: 1 },
     connections: 3,
   });

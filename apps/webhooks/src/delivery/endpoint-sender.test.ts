@@ -39,10 +39,11 @@ function startSender(answer: (body: string) => PostOutcome | Promise<PostOutcome
   return { sender, posted, dead, counts, state };
 }
 
+const refuseBad = (body: string): PostOutcome =>
+  body.includes("bad") ? { ok: false, reason: "status 500" } : { ok: true };
+
 test("an event that is refused for five minutes is given up, and others are delivered meanwhile", async () => {
-  const answer = (body: string): PostOutcome =>
-    body.includes("bad") ? { ok: false, reason: "status 500" } : { ok: true };
-  const { sender, dead, counts } = startSender(answer);
+  const { sender, dead, counts } = startSender(refuseBad);
   sender.accept(1, event("bad", "a"));
   sender.accept(2, event("good", "b"));
   await vi.advanceTimersByTimeAsync(2_000);
@@ -60,9 +61,7 @@ test("an event that is refused for five minutes is given up, and others are deli
 });
 
 test("a sender that leads no longer posts nothing", async () => {
-  const { sender, posted, state } = startSender((body) =>
-    body.includes("bad") ? { ok: false, reason: "status 500" } : { ok: true },
-  );
+  const { sender, posted, state } = startSender(refuseBad);
   sender.accept(1, event("bad", "bad"));
   await vi.advanceTimersByTimeAsync(500);
   state.isLeading = false;

@@ -8,11 +8,15 @@ let poster: Poster | undefined;
 
 afterEach(async () => {
   poster?.stop();
+  await closeServers();
+});
+
+async function closeServers(): Promise<void> {
   for (const server of servers.splice(0)) {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   }
-});
+}
 
 async function start(onRequest: RequestListener): Promise<() => ReturnType<Poster["post"]>> {
   const server = createServer(onRequest);
@@ -51,9 +55,7 @@ test("SSRF: a redirect is refused and not followed", async () => {
 test("a long answer is cut off", async () => {
   let written = 0;
   let onEnd = () => {};
-  const ended = new Promise<void>((resolve) => {
-    onEnd = resolve;
-  });
+  const ended = new Promise<void>((resolve) => (onEnd = resolve));
   const post = await start((request, response) => {
     request.resume();
     response.on("close", () => onEnd());
@@ -90,9 +92,6 @@ test("no answer and no server are refusals with a reason", async () => {
   const post = await start(() => {});
   expect(await post()).toMatchObject({ ok: false, reason: "no answer within 5000 ms" });
 
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
+  await closeServers();
   expect(await post()).toMatchObject({ ok: false, reason: expect.stringContaining("ECONNREFUSED") });
 });
