@@ -35,13 +35,13 @@ describe("subscriptions", () => {
     const subscriptions = new Subscriptions<number>();
     for (let peer = 0; peer < 10_000; peer++) subscriptions.subscribe(peer, "crowded");
     for (let channel = 0; channel < 100_000; channel++) subscriptions.subscribe(-1, `own ${channel}`);
-    const started = performance.now();
+    const before = process.cpuUsage();
 
     for (let peer = 0; peer < 10_000; peer++) subscriptions.unsubscribe(peer, "crowded");
     const emptied = subscriptions.disconnect(-1);
 
     expect([emptied.length, subscriptions.channelCount]).toEqual([100_000, 0]);
-    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(process.cpuUsage(before).user).toBeLessThan(2_000_000);
   });
 });
 

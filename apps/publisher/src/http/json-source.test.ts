@@ -45,8 +45,8 @@ test("a large body is read fast, whatever it contains", () => {
     const count = Math.floor(2_000_000 / filler.length);
     const json = `{"data":[${filler.repeat(count)}0]}`;
 
-    const startedAt = performance.now();
+    const before = process.cpuUsage();
     expect(memberSources(json, "data")[0]?.length).toBe(json.length - 9);
-    expect(performance.now() - startedAt, filler.slice(0, 10)).toBeLessThan(1_000);
+    expect(process.cpuUsage(before).user, filler.slice(0, 10)).toBeLessThan(1_000_000);
   }
 });
