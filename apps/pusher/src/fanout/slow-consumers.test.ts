@@ -94,7 +94,7 @@ test("a slow consumer is sent the rest in order when its socket has drained", ()
 
   expect(quick.received).toEqual(["1", "2", "3", "4", "5"]);
   expect(slow.received).toEqual(["1"]);
-  // While uWebSockets.js buffers frames for it, it is sent no more.
+  // While uWebSockets.js buffers frames for it, nothing is written to it.
   shared.drained(slow);
   expect([slow.getBufferedAmount(), shared.waitingFor(slow), shared.slowConsumers, shared.bytes]).toEqual([1, 3, 1, 3]);
   slow.read(2);

@@ -102,7 +102,7 @@ function openWorker() {
 test.each([
   ["what it missed", false, at(7), ["stored 8"], ["6 not-received", "7 not-received", "8 received"]],
   ["a cached event", true, at(5), ["stored 6", "stored 7", "stored 8"], ["6 received", "7 received", "8 received"]],
-])("a client to which %s cannot be replayed receives everything after the position that it is told", async (...row) => {
+])("a client to which %s cannot be replayed receives everything after the position in its outcome", async (...row) => {
   const [, isCache, position, received, receipts] = row;
   const { store, resume, sent, live, settled, outcomes } = openWorker();
   const since = async () => {
