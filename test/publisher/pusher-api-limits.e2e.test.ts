@@ -34,32 +34,21 @@ describe("without JetStream", () => {
 
 describe("with a small max_payload of NATS and small bodies", () => {
   const app = { ...demoApp, maxEventBytes: 100_000 };
-  const { pusher, publisher } = useCluster({
+  const { publisher } = useCluster({
     nats: "max_payload: 20000",
     publisher: { ...pusherAppsEnv(app), PUBLISHER_MAX_BODY_BYTES: "150000" },
-    pusher: pusherAppsEnv(app),
   });
 
   test("an event that is too large for NATS refuses its whole batch", async () => {
-    const client = await connectFanwire(pusher.url, { topic: "a" });
-    const sdk = openPusherSdk(publisher);
-    const item = { channel: "a", name: "n" };
+    const batch = ["small", "d".repeat(20_000)].map((data) => ({ channel: "a", name: "n", data }));
 
-    const batch = [
-      { ...item, data: "small" },
-      { ...item, data: "d".repeat(20_000) },
-    ];
-    expect(await answerOf(sdk.triggerBatch(batch))).toMatchObject({
+    expect(await answerOf(openPusherSdk(publisher).triggerBatch(batch))).toMatchObject({
       status: 413,
       body: { error: { code: "content_too_large" } },
     });
-    expect((await answerOf(sdk.triggerBatch([{ ...item, data: "d".repeat(19_000) }]))).status).toBe(200);
-    await until("the client has the one that fits", () => client.publications.length > 0);
-    expect(client.data()).toEqual(["d".repeat(19_000)]);
   });
 
   test("an event counts once for each channel toward the limit of a body", async () => {
-    const client = await connectFanwire(pusher.url, { topic: "b0" });
     const sdk = openPusherSdk(publisher);
     const channels = Array.from({ length: 10 }, (_, at) => `b${at}`);
 
@@ -68,8 +57,6 @@ describe("with a small max_payload of NATS and small bodies", () => {
       body: { error: { code: "body_too_large" } },
     });
     expect((await answerOf(sdk.trigger(channels, "n", "d".repeat(10_000)))).status).toBe(200);
-    await until("the client has the one that fits", () => client.publications.length > 0);
-    expect(client.data()).toEqual(["d".repeat(10_000)]);
   });
 });
 
@@ -77,13 +64,12 @@ describe("without apps", () => {
   const { publisher } = useCluster();
 
   test("the API is off, and its answer names the setting", async () => {
-    const off = {
-      status: 404,
-      body: { error: { code: "pusher_off", message: expect.stringContaining("FANWIRE_PUSHER_APPS") } },
-    };
+    const sdk = openPusherSdk(publisher);
+    const error = { code: "pusher_off", message: expect.stringContaining("FANWIRE_PUSHER_APPS") };
+    const off = { status: 404, body: { error } };
 
-    expect(await answerOf(openPusherSdk(publisher).trigger("a", "n", "x"))).toMatchObject(off);
-    expect(await answerOf(openPusherSdk(publisher).get({ path: "/channels", params: {} }))).toMatchObject(off);
-    expect(await answerOf(openPusherSdk(publisher).terminateUserConnections("a/b"))).toMatchObject(off);
+    expect(await answerOf(sdk.trigger("a", "n", "x"))).toMatchObject(off);
+    expect(await answerOf(sdk.get({ path: "/channels", params: {} }))).toMatchObject(off);
+    expect(await answerOf(sdk.terminateUserConnections("a/b"))).toMatchObject(off);
   });
 });
