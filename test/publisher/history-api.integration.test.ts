@@ -160,40 +160,6 @@ test("a topic of any name is read by its percent-encoded name", async () => {
   }
 });
 
-test("an invalid history request is answered with 422", async () => {
-  const status = async (path: string) => (await fetch(`${publisher.url}/v1/topics/${path}`)).status;
-
-  for (const path of [
-    "a.*/publications",
-    "%3E/publications",
-    `${"x".repeat(256)}/publications`,
-    "a/publications?limit=0",
-    "a/publications?limit=1001",
-    "a/publications?limit=x",
-    "a/publications?since=yesterday",
-    "a/publications?since=",
-  ]) {
-    expect(await status(path), path).toBe(422);
-  }
-  expect(await status("a/publications?limit=1000")).toBe(200);
-});
-
-test("history and durable publications answer 503 while NATS is unavailable, and nothing is lost", async () => {
-  const before = await publishTo("outage", "before");
-  await nats.stop();
-  await until("the loss is detected", async () => (await fetch(`${publisher.url}/v1/cluster`)).status === 503);
-
-  expect(await publishTo("outage", "never")).toMatchObject({ http: 503, error: { code: "nats_unavailable" } });
-  expect((await fetch(`${publisher.url}/v1/topics/outage/publications`)).status).toBe(503);
-
-  await nats.restart();
-  await until("the client is connected again", async () => (await fetch(`${publisher.url}/v1/cluster`)).status === 200);
-  const after = await publishTo("outage", "after");
-  const page = await history("outage", `?since=${before.position}`);
-  expect(page.publications.map(({ position, data }) => [position, data])).toEqual([[after.position, "after"]]);
-  expect(page.complete).toBe(true);
-});
-
 test("live publications follow all durable ones of a batch that takes several ticks", async () => {
   const received: string[] = [];
   opened.bus.subscribe(opened.subjects.liveTopics("large.>"), ({ data }) =>
