@@ -18,12 +18,13 @@ const text = (content: string) => Buffer.from(content);
 async function connect(
   { url }: Pick<TestNats, "url">,
   config: Partial<BusConfig> = {},
+  signal = AbortSignal.timeout(20_000),
 ): Promise<NatsBus & AsyncDisposable> {
   const bus = await startNatsBus({
     config: { servers: [url], prefix: "fanwire", credentials: { kind: "none" }, tls: undefined, ...config },
     name: "test",
     log,
-    signal: AbortSignal.timeout(20_000),
+    signal,
   });
   return Object.assign(bus, { [Symbol.asyncDispose]: () => bus.stop() });
 }
@@ -126,31 +127,11 @@ test("after a reconnect the bus is alive only when a message has returned, so th
   await until("a message has returned", () => bus.health().alive);
 });
 
-test("the bus uses credentials, and retries when NATS refuses them", async () => {
+test("the bus retries when NATS refuses its credentials", async () => {
   await using nats = await startNats(["--user", "app", "--pass", "s3cret"]);
-  const bus = await connect(nats, { credentials: { kind: "user", user: "app", password: "s3cret" } });
-  expect(await bus.publish("a", text("x"))).toEqual({ ok: true });
-  await bus.stop();
+  const waiting = connect(nats, { credentials: { kind: "token", token: "wrong" } }, AbortSignal.timeout(1_500));
 
-  const waiting = startNatsBus({
-    config: { servers: [nats.url], prefix: "fanwire", credentials: { kind: "token", token: "wrong" }, tls: undefined },
-    name: "test",
-    log,
-    signal: AbortSignal.timeout(1_500),
-  });
   await expect(waiting).rejects.toThrow(/abort|timeout/i);
-});
-
-test("a bus connects when NATS starts later", async () => {
-  await using nats = await startNats();
-  await nats.stop();
-
-  const connecting = connect(nats);
-  await nats.restart();
-
-  const bus = await connecting;
-  await until("the bus is connected", () => bus.health().alive);
-  await bus.stop();
 });
 
 const limitedUser = {

@@ -1,4 +1,5 @@
 import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import type { NatsBus } from "@fanwire/bus";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ChannelPeer, connectPeer } from "../support/channel-peer.ts";
@@ -233,14 +234,8 @@ describe("NATS refuses each user all other subjects", () => {
   const notToPublish: Record<Exclude<NatsUser, "operator">, readonly string[]> = {
     pusher: [
       ...["fanwire.live.all", "fanwire.live.user.anna", "fanwire.live.connection.aaaaaaaa.1"],
-      ...[
-        "fanwire.history.all",
-        "fanwire.history.topic.a",
-        "fanwire.control.workers",
-        "fanwire.control.worker.aaaaaaaa",
-        "fanwire.control.services",
-        "fanwire.control.traces",
-      ],
+      ...["fanwire.history.all", "fanwire.history.topic.a", "fanwire.control.workers"],
+      ...["fanwire.control.worker.aaaaaaaa", "fanwire.control.services", "fanwire.control.traces"],
       ...["fanwire.channel.event.a", "fanwire.channel.queue.a", "_INBOX.channel.a", "_INBOX.a"],
       "$JS.API.CONSUMER.CREATE.FANWIRE_CHANNEL_QUEUES.a",
       "$JS.ACK.FANWIRE_CHANNEL_QUEUES.a.1.1.1.1.0",
@@ -254,12 +249,8 @@ describe("NATS refuses each user all other subjects", () => {
       ...["$JS.API.STREAM.UPDATE.FANWIRE_EVENTS", "$JS.API.STREAM.UPDATE.FANWIRE_WEBHOOKS"],
     ],
     publisher: [
-      ...[
-        "fanwire.presence.workers",
-        "fanwire.presence.worker.aaaaaaaa",
-        "fanwire.presence.topic.a",
-        "fanwire.trace.a",
-      ],
+      ...["fanwire.presence.workers", "fanwire.presence.worker.aaaaaaaa", "fanwire.presence.topic.a"],
+      "fanwire.trace.a",
       ...["fanwire.channel.event.a", "fanwire.channel.queue.a", "_INBOX.pusher.a", "_INBOX.channel.a", "_INBOX.a"],
       "$JS.API.CONSUMER.CREATE.FANWIRE_CHANNEL_QUEUES.a",
       "$JS.ACK.FANWIRE_CHANNEL_QUEUES.a.1.1.1.1.0",
@@ -296,27 +287,16 @@ describe("NATS refuses each user all other subjects", () => {
   const notToHear: Record<Exclude<NatsUser, "operator">, readonly string[]> = {
     webhooks: ["fanwire.live.>", "fanwire.history.>", "fanwire.control.>", "fanwire.control.workers", "_INBOX.>"],
     pusher: [
-      "fanwire.history.>",
-      "fanwire.control.services",
-      "fanwire.channel.>",
-      "fanwire.reports.>",
-      "fanwire.trace.>",
-      "fanwire.webhooks.>",
-      "_INBOX.>",
-      "_INBOX.publisher.>",
-      "_INBOX.channel.>",
+      ...["fanwire.history.>", "fanwire.control.services", "fanwire.channel.>", "fanwire.reports.>"],
+      ...["fanwire.trace.>", "fanwire.webhooks.>", "_INBOX.>", "_INBOX.publisher.>", "_INBOX.channel.>"],
     ],
     publisher: [
       ...["fanwire.history.>", "fanwire.control.>", "fanwire.control.traces", "fanwire.presence.>"],
       ...["_INBOX.>", "_INBOX.pusher.>"],
     ],
     channel: [
-      "fanwire.live.>",
-      "fanwire.live.topic.a",
-      "fanwire.live.user.*",
-      "fanwire.history.>",
-      "fanwire.control.>",
-      "fanwire.presence.>",
+      ...["fanwire.live.>", "fanwire.live.topic.a", "fanwire.live.user.*"],
+      ...["fanwire.history.>", "fanwire.control.>", "fanwire.presence.>"],
     ],
   };
   test.each(Object.entries(notToHear) as [NatsUser, readonly string[]][])(
@@ -355,20 +335,11 @@ describe("NATS refuses each user all other subjects", () => {
   });
 
   test("NATS refuses a connection without a password or with the password of another user", async () => {
-    const answers = await Promise.all(
-      [{}, { user: "pusher", pass: "publisher" }, { user: "root", pass: "" }].map(
-        (options) =>
-          new Promise<string>((resolve) => {
-            const socket = connect(nats.port, "127.0.0.1");
-            let text = "";
-            socket.on("data", (data) => (text += data));
-            socket.on("close", () => resolve(text));
-            socket.write(`CONNECT ${JSON.stringify({ verbose: false, ...options })}\r\nPING\r\n`);
-          }),
-      ),
-    );
-
-    for (const answer of answers) expect(answer).toContain("Authorization Violation");
+    for (const options of [{}, { user: "pusher", pass: "publisher" }, { user: "root", pass: "" }]) {
+      const socket = connect(nats.port, "127.0.0.1");
+      socket.write(`CONNECT ${JSON.stringify({ verbose: false, ...options })}\r\nPING\r\n`);
+      expect(await text(socket)).toContain("Authorization Violation");
+    }
   });
 });
 

@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { createConnection } from "node:net";
-import { JetStreamWorkQueue, type NatsBus, startNatsBus, type WorkItem } from "@fanwire/bus";
+import { JetStreamWorkQueue, type NatsBus, type WorkItem } from "@fanwire/bus";
 import { createLog } from "@fanwire/service";
 import { afterAll, expect, test } from "vitest";
+import { connectBus } from "../support/bus.ts";
 import { enqueue, finishAll, testWorkQueueContract, textOf } from "../support/contracts/work-queue.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
@@ -18,12 +19,7 @@ async function openQueues(
   stream = "TEST_QUEUES",
   subjects = "queue.>",
 ): Promise<JetStreamWorkQueue> {
-  const bus = await startNatsBus({
-    config: { servers: [nats.url], prefix: "fanwire", credentials: { kind: "none" }, tls: undefined },
-    name: "test",
-    log,
-    signal: AbortSignal.timeout(20_000),
-  });
+  const bus = await connectBus(nats.url);
   buses.push(bus);
   return new JetStreamWorkQueue(bus, { stream, subjects, maxBytes, maxAgeMs: 0, replicas: 1 }, log);
 }
