@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
@@ -31,17 +31,17 @@ const programs: Record<string, (source: string) => Promise<unknown>> = {
   PHP: (source) => run("php", ["-r", source.replace("<?php", "")]),
   Python: (source) => run("python3", ["-c", source]),
 };
+const isPresent = (program: string) => spawnSync(program, ["--version"]).status === 0;
+const isMissing: Record<string, boolean> = {
+  curl: !isPresent("curl"),
+  PHP: missingPhpCurl !== undefined,
+  Python: !isPresent("python3"),
+};
 
 test("the code samples of the API publish, and fail with a wrong key", async () => {
   const samples = await readSamples();
   const client = await connectFanwire(pusher.url, { topic: "orders.*" });
-  const present = await Promise.all(["curl", "python3"].map(isPresent));
-  const labels = [
-    "Node",
-    ...(missingPhpCurl === undefined ? ["PHP"] : []),
-    ...(present[0] ? ["curl"] : []),
-    ...(present[1] ? ["Python"] : []),
-  ];
+  const labels = Object.keys(programs).filter((label) => !isMissing[label]);
 
   for (const label of labels) {
     const source = samples.get(label)?.replaceAll("http://localhost:4237", publisher.url) ?? "";
@@ -54,8 +54,9 @@ test("the code samples of the API publish, and fail with a wrong key", async () 
     expect([topic, event, JSON.parse(String(data))]).toEqual(["orders.7", "paid", { total: 9.5 }]);
   }
   await until("the refusals are logged", () => publisher.process.output().includes("requests refused"));
-  const refused = publisher.process.logLines().filter(({ msg }) => msg === "requests refused");
-  expect(refused).toMatchObject([{ status: 401, code: "unauthorized", requests: 1 }]);
+  // On a slow machine more lines follow, because there is one in ten seconds.
+  const refused = publisher.process.logLines().find(({ msg }) => msg === "requests refused");
+  expect(refused).toMatchObject({ status: 401, code: "unauthorized", requests: 1 });
   expect(publisher.process.output()).not.toMatch(/wrong-key|orders\.7/);
 });
 
@@ -66,10 +67,3 @@ test("docs/http-api.md has the same samples", async () => {
   expect([...samples.keys()]).toEqual(["curl", "Node", "PHP", "Python", "Go"]);
   for (const [label, source] of samples) expect(page, label).toContain(`\n${source}\n`);
 });
-
-async function isPresent(program: string): Promise<boolean> {
-  return run(program, ["--version"]).then(
-    () => true,
-    () => false,
-  );
-}

@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { TestPublisher, TestPusher } from "../support/cluster.ts";
 import { openEvents } from "../support/event-stream.ts";
@@ -14,11 +14,13 @@ import { pusherAppsEnv } from "../support/pusher-apps.ts";
 import { connectPusherJs, subscribeJs } from "../support/pusher-client.ts";
 import { answerOf, openPusherSdk } from "../support/pusher-sdk.ts";
 import { connectRawClient, type RawClient } from "../support/raw-client.ts";
+import { connectSocket, HANDSHAKE } from "../support/raw-socket.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const hasHaproxy = spawnSync("haproxy", ["-v"]).status === 0;
-const portOf = (url: string) => new URL(url).port;
+const addressOf = ({ url, adminUrl }: TestPusher | TestPublisher) =>
+  `127.0.0.1:${new URL(url).port} check port ${new URL(adminUrl).port}`;
 
 /** Returns the configuration of the compose file, with services on this machine. */
 async function localConfig(ports: readonly number[], pusher: TestPusher, publisher: TestPublisher): Promise<string> {
@@ -32,14 +34,8 @@ async function localConfig(ports: readonly number[], pusher: TestPusher, publish
     .replace("bind :4237", `bind 127.0.0.1:${http}`)
     .replace("bind :6001", `bind 127.0.0.1:${apps}`)
     .replace("bind :8404", `bind 127.0.0.1:${internal}`)
-    .replace(
-      /server-template pusher-.*/,
-      `server pusher 127.0.0.1:${portOf(pusher.url)} check port ${portOf(pusher.adminUrl)}`,
-    )
-    .replace(
-      /server-template publisher-.*/,
-      `server publisher 127.0.0.1:${portOf(publisher.url)} check port ${portOf(publisher.adminUrl)}`,
-    );
+    .replace(/server-template pusher-.*/, `server pusher ${addressOf(pusher)}`)
+    .replace(/server-template publisher-.*/, `server publisher ${addressOf(publisher)}`);
 }
 
 describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
@@ -69,15 +65,11 @@ describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  async function exchange(port: number | undefined, bytes: Buffer | string): Promise<string> {
-    const socket = connect({ port: port ?? 0, host: "127.0.0.1" });
+  /** Sends bytes, and returns everything that HAProxy sends until it closes the connection. */
+  function exchange(port = 0, bytes: Buffer | string): Promise<string> {
+    const socket = connect({ port, host: "127.0.0.1" });
     socket.write(bytes);
-    let answer = "";
-    socket.on("data", (chunk) => {
-      answer += chunk;
-    });
-    await once(socket, "close");
-    return answer;
+    return text(socket);
   }
 
   const END = " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -104,29 +96,17 @@ describe.skipIf(!hasHaproxy)("behind the compose file's HAProxy", () => {
   });
 
   test("a topic of raw UTF-8 in the query of a WebSocket is subscribed to", async () => {
-    const socket = connect({ port: ports[0] ?? 0, host: "127.0.0.1" });
-    const upgrade = [
-      "GET /?topic=привет HTTP/1.1",
-      "Host: localhost",
-      "Connection: Upgrade",
-      "Upgrade: websocket",
-      "Sec-WebSocket-Version: 13",
-      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-    ];
-    let received = "";
-    socket.on("data", (chunk) => {
-      received += chunk;
-    });
-    socket.write(`${upgrade.join("\r\n")}\r\n\r\n`);
-    await until("the greeting", () => received.includes("workerID"));
+    const { socket, received } = await connectSocket(`ws://127.0.0.1:${ports[0]}`);
+    const [, ...headers] = HANDSHAKE;
+    socket.write(`${["GET /?topic=привет HTTP/1.1", ...headers].join("\r\n")}\r\n\r\n`);
+    await until("the greeting", () => received().includes("workerID"));
 
     await postPublication(
       { url: `http://127.0.0.1:${ports[1]}` },
       { target: { topic: "привет" }, data: "to the topic" },
     );
 
-    await until("the publication", () => received.includes("to the topic"));
-    socket.destroy();
+    await until("the publication", () => received().includes("to the topic"));
   });
 
   test("HAProxy answers what it cannot read as HTTP itself, and everything else in JSON", async () => {
