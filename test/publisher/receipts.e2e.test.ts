@@ -1,11 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { describeWorkers } from "../support/bus.ts";
-import { metric, startPusher } from "../support/cluster.ts";
+import { metric, startPublisher, startPusher, type TestPusher, untilReady } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
 import { postPublication } from "../support/http-api.ts";
 import { startLink } from "../support/link.ts";
+import { startNats } from "../support/nats.ts";
 import { isRunning } from "../support/process.ts";
 import { connectRawClient } from "../support/raw-client.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
@@ -48,26 +49,24 @@ const ofAll = (delivered: number, buffered = 0): Receipt => ({
   complete: true,
 });
 
-/** Opens one connection of each protocol on each pusher. */
-async function connectByEachProtocol(query: Record<string, string>) {
-  const connected = await Promise.all(
-    pushers.map(async (pusher) => {
-      const search = new URLSearchParams(query);
-      const raw = await connectRawClient(`${pusher.url}?${search}`);
-      const fanwire = await connectFanwire(pusher.url, query);
-      const sse = await readEvents(`${pusher.sseUrl}?${search}`);
-      return { raw, fanwire, sse };
-    }),
-  );
-  const close = async () => {
-    for (const { raw, fanwire, sse } of connected) {
-      raw.socket.terminate();
-      fanwire.socket.terminate();
-      sse.close();
-    }
-    await until("all connections are closed", async () => (await openConnections()) === 0);
-  };
-  return { addresses: connected.flatMap(({ raw, fanwire }) => [raw.address, fanwire.welcome.connection]), close };
+const connectBy = {
+  raw: ({ url }: TestPusher, query: string) => connectRawClient(`${url}?${query}`),
+  "fanwire.v1": async ({ url }: TestPusher, query: string) => {
+    const { socket, welcome } = await connectFanwire(`${url}?${query}`);
+    return { socket, address: welcome.connection };
+  },
+  sse: async ({ sseUrl }: TestPusher, query: string) => {
+    const { response, address } = await readEvents(`${sseUrl}?${query}`);
+    return { socket: response.socket, address: address() };
+  },
+};
+
+/** Opens one connection of each protocol on each pusher, and no others are open. Returns their addresses. */
+async function connectByEachProtocol(query: Record<string, string>): Promise<string[]> {
+  await until("connections of earlier tests are closed", async () => (await openConnections()) === 0);
+  const search = String(new URLSearchParams(query));
+  const opened = pushers.flatMap((pusher) => Object.values(connectBy).map((connect) => connect(pusher, search)));
+  return (await Promise.all<{ readonly address: string }>(opened)).map(({ address }) => address);
 }
 
 async function openConnections(): Promise<number> {
@@ -79,8 +78,8 @@ test.each([
   ["live", false],
   ["durable", true],
 ])("a receipt counts the connections of every worker and protocol for each kind of target: %s", async (_, durable) => {
-  const readers = await connectByEachProtocol({ topic: "orders.7", token: await signToken({ sub: "anna" }) });
-  const [address] = readers.addresses;
+  const token = await signToken({ sub: "anna" });
+  const [address] = await connectByEachProtocol({ topic: "orders.7", token });
 
   expect(await receiptOf({ everyone: true }, { durable })).toEqual(ofAll(6));
   expect(await receiptOf({ topic: "orders.7" }, { durable })).toEqual(ofAll(6));
@@ -91,7 +90,6 @@ test.each([
   for (const target of [{ everyone: true }, { topic: "orders.7" }, { user: "anna" }]) {
     expect(await receiptOf(target, { durable, except: address })).toEqual(ofAll(5));
   }
-  await readers.close();
 });
 
 test("a receipt for one connection needs the answer of its worker only", async () => {
@@ -155,8 +153,6 @@ test("a receipt counts exactly the connections that receive the publication whil
   expect(complete.length).toBeGreaterThan(receipts.length / 2);
   const wrong = complete.filter(({ n, delivered }) => delivered !== received.filter((data) => data === `${n}`).length);
   expect(wrong).toEqual([]);
-  for (const { socket } of clients) socket.terminate();
-  await until("all connections are closed", async () => (await openConnections()) === 0);
 });
 
 test("deduplication: a duplicate is not delivered again and has no receipt", async () => {
@@ -169,50 +165,24 @@ test("deduplication: a duplicate is not delivered again and has no receipt", asy
   expect(second).toEqual({ status: "stored", position: first.position, duplicate: true });
 });
 
-test.each(["raw", "fanwire.v1", "sse"] as const)(
-  "a receipt counts a slow consumer as buffered: %s",
-  async (protocol) => {
-    const topic = `slow.${protocol}`;
-    await connectRawClient(`${pushers[0].url}?topic=${topic}`);
-    const slow = await connectSlow(protocol, `topic=${topic}`);
+test.each(Object.entries(connectBy))("a receipt counts a slow consumer as buffered: %s", async (protocol, connect) => {
+  const topic = `slow.${protocol}`;
+  await connectRawClient(`${pushers[0].url}?topic=${topic}`);
+  const slow = await connect(pushers[0], `topic=${topic}`);
+  slow.socket.pause();
 
-    const receipt = await until("the socket buffers are full", async () => {
-      const found = await receiptOf({ topic }, { data: "x".repeat(200_000) });
-      expect(found.delivered + found.buffered).toBe(2);
-      return found.buffered > 0 && found;
-    });
+  const receipt = await until("the socket buffers are full", async () => {
+    const found = await receiptOf({ topic }, { data: "x".repeat(200_000) });
+    expect(found.delivered + found.buffered).toBe(2);
+    return found.buffered > 0 && found;
+  });
 
-    expect(receipt).toEqual(ofAll(1, 1));
-    expect(await receiptOf({ topic }, { except: slow.address })).toEqual(ofAll(1));
-    slow.end();
-  },
-);
-
-/** Opens a connection that reads nothing after its welcome. */
-async function connectSlow(
-  protocol: "raw" | "fanwire.v1" | "sse",
-  query: string,
-): Promise<{ address: string; end(): void }> {
-  const [{ url, sseUrl }] = pushers;
-  if (protocol === "sse") {
-    const stream = await readEvents(`${sseUrl}?${query}`);
-    stream.response.socket.pause();
-    return { address: stream.address(), end: () => stream.close() };
-  }
-  const client =
-    protocol === "raw"
-      ? await connectRawClient(`${url}?${query}`)
-      : await connectFanwire(`${url}?${query}`).then(({ socket, welcome }) => ({
-          socket,
-          address: welcome.connection,
-        }));
-  client.socket.pause();
-  return { address: client.address, end: () => client.socket.terminate() };
-}
+  expect(receipt).toEqual(ofAll(1, 1));
+  expect(await receiptOf({ topic }, { except: slow.address })).toEqual(ofAll(1));
+});
 
 test("a receipt reports a worker that hangs as missing, waits for it only once, and counts it again afterwards", async () => {
-  const readers = await connectByEachProtocol({ topic: "hang" });
-  await until("no other connection is open", async () => (await openConnections()) === 6);
+  await connectByEachProtocol({ topic: "hang" });
   const [victim] = await describeWorkers(bus);
   if (victim === undefined) throw new Error("no worker answered");
   const incomplete = () => metric(publisher.adminUrl, "fanwire_publisher_receipts_total", { outcome: "incomplete" });
@@ -239,7 +209,6 @@ test("a receipt reports a worker that hangs as missing, waits for it only once, 
     const { delivered, complete } = await receiptOf({ topic: "hang" });
     return delivered === 6 && complete;
   });
-  await readers.close();
 });
 
 async function timedReceipt(target: unknown): Promise<{ receipt: Receipt; ms: number }> {
@@ -311,4 +280,21 @@ test("a receipt is not complete while a worker without subscribers is behind, be
   expect(receipt).toMatchObject({ delivered: 0, missing: 1, complete: false });
   await until("the client that subscribed later receives it", () => client.data().includes("early"));
   await until("the worker is counted again", isCounted);
+});
+
+test("the first receipt is complete when JetStream became available after the worker had started", async () => {
+  const without = await startNats([], { jetStream: false });
+  await using publisher = await startPublisher({ nats: without.url });
+  await using pusher = await startPusher({ nats: without.url, env: { PUSHER_WORKERS: "1" } });
+  const { port } = without;
+  await without[Symbol.asyncDispose]();
+  await using nats = await startNats(["-p", String(port)]);
+  expect(nats.port).toBe(port);
+  await Promise.all([untilReady(publisher.adminUrl), untilReady(pusher.adminUrl)]);
+
+  const publication = { target: { topic: "orders" }, data: "x", durable: true, receipt: true };
+  expect((await postPublication(publisher, publication)).body).toMatchObject({
+    status: "stored",
+    receipt: { workers: 1, missing: 0, complete: true },
+  });
 });
