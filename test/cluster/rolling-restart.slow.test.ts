@@ -1,15 +1,15 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type ClientState, connect } from "@fanwire/client";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { startBalancer } from "../support/balancer.ts";
 import { startPusher, type TestPusher } from "../support/cluster.ts";
 import { topic } from "../support/durable.ts";
 import { freePorts } from "../support/free-ports.ts";
+import { useFolder } from "../support/packed.ts";
 import { startProcess } from "../support/process.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
@@ -20,9 +20,10 @@ const NAMES = ["one", "two"] as const;
 type Name = (typeof NAMES)[number];
 
 const { nats, history } = useCluster();
-const ports = {} as Record<Name, { readonly port: number; readonly adminPort: number }>;
+const [a = 0, b = 0, c = 0, d = 0] = await freePorts(4);
+const ports = { one: { port: a, adminPort: b }, two: { port: c, adminPort: d } };
 const pushers = {} as Record<Name, TestPusher>;
-let folder: string;
+const folder = await useFolder();
 const isStarting = new Set<Name>();
 
 async function start(name: Name): Promise<void> {
@@ -36,17 +37,8 @@ async function start(name: Name): Promise<void> {
   pushers[name] = await startPusher({ nats: nats.url, env });
 }
 
-beforeAll(async () => {
-  const [a = 0, b = 0, c = 0, d = 0] = await freePorts(4);
-  ports.one = { port: a, adminPort: b };
-  ports.two = { port: c, adminPort: d };
-  await Promise.all(NAMES.map(start));
-});
+beforeAll(() => Promise.all(NAMES.map(start)));
 afterAll(() => Promise.all(NAMES.map((name) => pushers[name][Symbol.asyncDispose]())));
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "fanwire-rolling-"));
-});
-afterEach(() => rmSync(folder, { recursive: true }));
 
 const instances = () => NAMES.map((name) => `${name}=http://127.0.0.1:${ports[name].adminPort}`);
 /** A command that asks this test to restart the instance, and ends when the instance has been started. */

@@ -42,7 +42,6 @@ async function startBehindLink() {
   const isAway = () =>
     until("the client detects the loss", async () => (await readiness(pusher.adminUrl)).status === 503);
   const end = async () => {
-    client.socket.terminate();
     await pusher[Symbol.asyncDispose]();
     await link[Symbol.asyncDispose]();
   };
@@ -51,7 +50,7 @@ async function startBehindLink() {
 
 test("requests for a worker that is disconnected from NATS are answered with 503 or as incomplete, and succeed after its reconnect", async () => {
   await using away = await startBehindLink();
-  await using other = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
+  await using _other = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
   const { address } = away.client;
   const connection = `/v1/connections/${address}`;
   expect((await publish({ connection: address })).body).toEqual({ status: "delivered" });
@@ -86,7 +85,6 @@ test("requests for a worker that is disconnected from NATS are answered with 503
   await untilReady(away.pusher.adminUrl);
   expect((await publish({ connection: address })).body).toEqual({ status: "delivered" });
   expect(await receiptOf()).toMatchObject({ workers: 2, missing: 0, complete: true });
-  expect(other.url).not.toBe(away.pusher.url);
   expect(away.client.socket.readyState).toBe(away.client.socket.OPEN);
 });
 
@@ -150,10 +148,8 @@ test("requests for a worker that has stopped are answered with 404 at once, and 
 test("requests for a killed worker are answered with 404, because its machine reports its end", async () => {
   await using killed = await startBehindLink();
   const { address } = killed.client;
-  const [worker] = await describeWorkers(bus);
-  if (worker === undefined) throw new Error("no worker answered");
 
-  process.kill(worker.pid, "SIGKILL");
+  killed.pusher.process.kill("SIGKILL");
 
   await until("its addresses are unknown", async () => {
     const { code } = await publish({ connection: address });
@@ -194,7 +190,7 @@ test("a publisher that has just started or reconnected does not answer 404 for u
 });
 
 test("a publisher that started while a worker was disconnected asks the others: 503 if one remembers it, else 404", async () => {
-  await using witness = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "2" } });
+  await using _witness = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "2" } });
   await using away = await startBehindLink();
   await using stopped = await startBehindLink();
   away.link.cut();
@@ -210,13 +206,12 @@ test("a publisher that started while a worker was disconnected asks the others: 
   expect([await statusOf(address), await statusOf(stopped.client.address)]).toEqual([503, 404]);
   expect((await call("GET", `/v1/connections/${address}`, undefined, fresh)).code).toBe("worker_timeout");
   expect(await receiptOf(fresh)).toMatchObject({ workers: 2, missing: 1, complete: false });
-  expect(witness.url).not.toBe(away.pusher.url);
   process.kill(away.pusher.process.pid, "SIGKILL");
   await until("the killed worker is forgotten", async () => (await statusOf(address)) === 404);
 });
 
 test("a publisher that started while a worker was disconnected counts it as missing in its first answers", async () => {
-  await using witness = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
+  await using _witness = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
   await using away = await startBehindLink();
   const id = away.client.workerId;
   expect(await receiptOf()).toMatchObject({ workers: 2, complete: true });
@@ -239,7 +234,6 @@ test("a publisher that started while a worker was disconnected counts it as miss
   for (const answer of answers) expect(answer).toMatchObject(gap);
   expect(cluster.body).toMatchObject({ workers: [{}], missing: [id], complete: false });
   expect((await call("GET", "/v1/topics/a/members", undefined, third)).code).toBe("worker_timeout");
-  expect(witness.url).not.toBe(away.pusher.url);
   away.link.heal();
   await until("all workers answer", async () => (await receiptOf(first)).complete);
   const { body } = await call("GET", "/v1/cluster", undefined, first);
