@@ -1,12 +1,13 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { useFolder } from "../support/packed.ts";
 import { startProcess } from "../support/process.ts";
 import { until } from "../support/wait.ts";
 
+const folder = await useFolder();
+
 test("a short soak samples every process and draws a chart", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "fanwire-soak-"));
   const svgFile = join(folder, "soak.svg");
   const args = ["--seconds", "8", "--every", "1", "--clients", "30", "--life", "2", "--rate", "30", "--svg", svgFile];
   await using soak = startProcess("npm", ["run", "soak", "--", ...args], {
@@ -21,5 +22,4 @@ test("a short soak samples every process and draws a chart", async () => {
   for (const text of ["Resident memory", "NATS subscriptions", "worker 2:", "nats-server:"]) {
     expect(picture).toContain(text);
   }
-  await rm(folder, { recursive: true });
 }, 150_000);
