@@ -2,11 +2,15 @@ import { readFileSync } from "node:fs";
 import { connect } from "@fanwire/client";
 import { workerDescription } from "@fanwire/protocol";
 import { VERSION } from "@fanwire/service";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { type ComposeCluster, type Container, missingEngine, startCompose } from "../support/compose.ts";
+import { callApi, postPublication } from "../support/http-api.ts";
+import { beginTest, endTest } from "../support/open-clients.ts";
 import { connectPusherJs, subscribeJs } from "../support/pusher-client.ts";
 import { answerOf, openPusherSdk } from "../support/pusher-sdk.ts";
+import { connectRawClient, connectRawClients, type RawClient } from "../support/raw-client.ts";
+import { until } from "../support/wait.ts";
 
 const PUSHERS = 4;
 const CONNECTIONS = 40;
@@ -29,39 +33,46 @@ describe.skipIf(missing !== undefined)(
       await cluster?.[Symbol.asyncDispose]();
     }, STOP_MS);
 
+    // Closes the clients of each test.
+    beforeEach(beginTest);
+    afterEach(endTest);
+
+    const pusherUrl = () => `ws://${cluster.pusherAddress}/`;
+    const publisher = () => ({ url: `http://${cluster.publisherAddress}` });
+
     it("spreads connections over all pushers, and delivers a publication once to each", async () => {
-      await using listeners = await listen(CONNECTIONS);
+      const listeners = await listen(CONNECTIONS);
 
       await publish({ content: "привет" });
 
-      await untilAllReceive(listeners.all, "привет");
-      await untilAllArrived(listeners.all);
-      expect(listeners.all.map((listener) => listener.received("привет"))).toEqual(listeners.all.map(() => 1));
-      const workerIds = new Set(listeners.all.map((listener) => listener.workerId));
+      await untilAllReceive(listeners, "привет");
+      await untilAllArrived(listeners);
+      expect(listeners.map((listener) => timesReceived(listener, "привет"))).toEqual(listeners.map(() => 1));
+      const workerIds = new Set(listeners.map(({ workerId }) => workerId));
       expect(workerIds.size).toBe(PUSHERS);
       expect((await clusterWorkers()).map((worker) => worker.id).sort()).toEqual([...workerIds].sort());
     });
 
     it("delivers a publication to the ids of a greeting to that connection only", async () => {
-      await using listeners = await listen(CONNECTIONS);
-      const [chosen, ...others] = listeners.all;
+      const listeners = await listen(CONNECTIONS);
+      const [chosen, ...others] = listeners;
       if (chosen === undefined) throw new Error("nobody listens");
 
       await publish({ to_worker_id: chosen.workerId, to_connection_id: chosen.connectionId, content: "for you" });
 
       await untilAllReceive([chosen], "for you");
-      await untilAllArrived(listeners.all);
-      expect(chosen.received("for you")).toBe(1);
-      expect(addresses(others.filter((listener) => listener.received("for you") > 0))).toEqual([]);
+      await untilAllArrived(listeners);
+      expect(timesReceived(chosen, "for you")).toBe(1);
+      expect(addresses(others.filter((listener) => timesReceived(listener, "for you") > 0))).toEqual([]);
     });
 
     it("passes a request of the maximum length that a publisher accepts", async () => {
       const content = "щ".repeat(10_000); // 60,000 bytes of query
-      await using listeners = await listen(1);
+      const listeners = await listen(1);
 
       await publish({ content });
 
-      await untilAllReceive(listeners.all, content);
+      await untilAllReceive(listeners, content);
     });
 
     it("serves pusher-js and an SDK on the port of the Pusher protocol, and nothing else", async () => {
@@ -76,50 +87,42 @@ describe.skipIf(missing !== undefined)(
       expect((await fetch(`${base}/v1/cluster`)).status).toBe(404);
     });
 
-    it("serves the console and all files that it loads", async () => {
-      const base = `http://${cluster.publisherAddress}`;
-      const page = await (await fetch(`${base}/try`)).text();
+    it.each([
+      ["console", "/try", 2],
+      ["docs", "/docs", 4],
+    ])("serves the page of the %s at %s and all files that it loads", async (folder, path, count) => {
+      const { url } = publisher();
+      const page = await (await fetch(url + path)).text();
 
-      const files = [...page.matchAll(/(?:src|href)="(console\/[^"]+)"/g)].map(([, file]) => file);
-      expect(files).toHaveLength(2);
-      for (const file of files) expect((await fetch(`${base}/${file}`)).status, file).toBe(200);
-    });
-
-    it("serves the page /docs and all files that it loads", async () => {
-      const base = `http://${cluster.publisherAddress}`;
-      const page = await (await fetch(`${base}/docs`)).text();
-
-      const files = [...page.matchAll(/(?:src|href)="(docs\/[^"]+)"/g)].map(([, file]) => file);
-      expect(files).toHaveLength(4);
-      for (const file of files) expect((await fetch(`${base}/${file}`)).status, file).toBe(200);
+      const files = [...page.matchAll(/(?:src|href)="(\w+)\/([^"]+)"/g)].filter(([, name]) => name === folder);
+      expect(files).toHaveLength(count);
+      for (const [, , file] of files) expect((await fetch(`${url}/${folder}/${file}`)).status, file).toBe(200);
     });
 
     it("closes the connections of a stopped pusher with 1012, and accepts their reconnects elsewhere", async () => {
-      await using listeners = await listen(CONNECTIONS);
+      const listeners = await listen(CONNECTIONS);
       const [container] = await cluster.containers("pusher");
       const stopped = (await clusterWorkers()).find((worker) => worker.host === container?.hostname);
       if (container === undefined || stopped === undefined) throw new Error("no pusher runs");
-      const affected = listeners.all.filter((listener) => listener.workerId === stopped.id);
-      const others = listeners.all.filter((listener) => listener.workerId !== stopped.id);
+      const affected = listeners.filter(({ workerId }) => workerId === stopped.id);
+      const others = listeners.filter(({ workerId }) => workerId !== stopped.id);
 
       const stopping = cluster.stop(container);
       // Each reconnects as soon as it is closed, while the pusher still closes the others.
-      await using returned = together(
-        await Promise.all(
-          affected.map(async (listener) => {
-            expect(await listener.closed).toBe(1012);
-            return Listener.open(cluster.pusherAddress);
-          }),
-        ),
+      const returned = await Promise.all(
+        affected.map(async (listener) => {
+          expect((await until("the close", () => listener.close)).code).toBe(1012);
+          return connectRawClient(pusherUrl());
+        }),
       );
       await stopping;
 
       expect(affected.length).toBeGreaterThan(0);
       expect(await cluster.inspect(container, "{{.State.ExitCode}}")).toBe("0");
-      expect(returned.all.map((listener) => listener.workerId)).not.toContain(stopped.id);
+      expect(returned.map(({ workerId }) => workerId)).not.toContain(stopped.id);
       await publish({ content: "still here" });
-      await untilAllReceive([...others, ...returned.all], "still here");
-      expect(addresses(others.filter((listener) => listener.closeCode !== undefined))).toEqual([]);
+      await untilAllReceive([...others, ...returned], "still here");
+      expect(addresses(others.filter(({ close }) => close !== undefined))).toEqual([]);
 
       await cluster.start(container);
       await vi.waitFor(async () => expect(await clusterWorkers()).toHaveLength(PUSHERS), {
@@ -136,7 +139,7 @@ describe.skipIf(missing !== undefined)(
         const own: unknown[] = [];
         received[at] = own;
         return connect({
-          url: `ws://${cluster.pusherAddress}/`,
+          url: pusherUrl(),
           WebSocket,
           topics: ["rolling"],
           onPublication: ({ data }) => own.push(data),
@@ -168,7 +171,7 @@ describe.skipIf(missing !== undefined)(
     });
 
     it("keeps all connections and publishes again within seconds when a NATS node stops", async () => {
-      await using listeners = await listen(CONNECTIONS);
+      const listeners = await listen(CONNECTIONS);
       const node = await busiestNatsNode();
 
       await cluster.stop(node);
@@ -178,13 +181,13 @@ describe.skipIf(missing !== undefined)(
         async () => {
           probes++;
           await publish({ content: `probe ${probes}` });
-          await untilAllReceive(listeners.all, `probe ${probes}`, 500);
+          await untilAllReceive(listeners, `probe ${probes}`, 500);
         },
         { timeout: 15_000, interval: 100 },
       );
-      await untilAllArrived(listeners.all);
-      expect(listeners.all.map((listener) => listener.received(`probe ${probes}`))).toEqual(listeners.all.map(() => 1));
-      expect(addresses(listeners.all.filter((listener) => listener.closeCode !== undefined))).toEqual([]);
+      await untilAllArrived(listeners);
+      expect(listeners.map((listener) => timesReceived(listener, `probe ${probes}`))).toEqual(listeners.map(() => 1));
+      expect(addresses(listeners.filter(({ close }) => close !== undefined))).toEqual([]);
 
       await cluster.start(node);
     });
@@ -263,32 +266,24 @@ describe.skipIf(missing !== undefined)(
       expect(await cluster.logs("nats-1")).toMatch(/route connection created/i);
     });
 
-    async function listen(count: number) {
-      return together(await Promise.all(Array.from({ length: count }, () => Listener.open(cluster.pusherAddress))));
-    }
+    const listen = (count: number) => connectRawClients(pusherUrl(), count);
 
     async function publish(query: Record<string, string>): Promise<void> {
-      const response = await fetch(`http://${cluster.publisherAddress}/?${new URLSearchParams(query)}`);
+      const response = await fetch(`${publisher().url}/?${new URLSearchParams(query)}`);
       expect({ status: response.status, body: await response.text() }).toEqual({ status: 200, body: "ok" });
     }
 
-    async function publishDurable(topic: string, data: string): Promise<{ readonly status?: string }> {
-      const response = await fetch(`http://${cluster.publisherAddress}/v1/publications`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ target: { topic }, data, durable: true }),
-      });
-      return (await response.json()) as { status?: string };
+    async function publishDurable(topic: string, data: string) {
+      return (await postPublication<{ status?: string }>(publisher(), { target: { topic }, data, durable: true })).body;
     }
 
     async function clusterWorkers() {
-      const response = await fetch(`http://${cluster.publisherAddress}/v1/cluster`);
-      const { workers } = (await response.json()) as { workers: unknown }; // checked by the schema below
-      return workerDescription.array().parse(workers);
+      const { body } = await callApi<{ workers: unknown }>(publisher(), "GET", "/v1/cluster");
+      return workerDescription.array().parse(body.workers);
     }
 
     /** Waits until everything sent before has arrived, including repeats. */
-    async function untilAllArrived(listeners: readonly Listener[]): Promise<void> {
+    async function untilAllArrived(listeners: readonly RawClient[]): Promise<void> {
       // Retries, because one of the publishers may reconnect to NATS later than the other.
       await vi.waitFor(() => publish({ content: "the last one" }), { timeout: 15_000, interval: 100 });
       await untilAllReceive(listeners, "the last one");
@@ -316,69 +311,12 @@ const PRINT_STATUS = {
   node: ["node", "--print", "fs.readFileSync('/proc/1/status', 'utf8')"],
 };
 
-function together(listeners: Listener[]) {
-  return {
-    all: listeners,
-    [Symbol.asyncDispose]: async () => {
-      await Promise.all(listeners.map((listener) => listener[Symbol.asyncDispose]()));
-    },
-  };
-}
-
-async function untilAllReceive(listeners: readonly Listener[], content: string, timeout = 10_000): Promise<void> {
-  const hasNotReceived = (listener: Listener) => listener.received(content) === 0;
+async function untilAllReceive(listeners: readonly RawClient[], content: string, timeout = 10_000): Promise<void> {
+  const hasNotReceived = (listener: RawClient) => timesReceived(listener, content) === 0;
   await vi.waitFor(() => expect(addresses(listeners.filter(hasNotReceived))).toEqual([]), { timeout });
 }
 
-function addresses(listeners: readonly Listener[]): string[] {
-  return listeners.map((listener) => `${listener.workerId}.${listener.connectionId}`);
-}
+const addresses = (listeners: readonly RawClient[]) => listeners.map(({ address }) => address);
 
-/** A raw WebSocket that has received its greeting. */
-class Listener {
-  readonly workerId: string;
-  readonly connectionId: string;
-  /** Resolves with the close code. */
-  readonly closed: Promise<number>;
-  closeCode: number | undefined;
-  readonly #socket: WebSocket;
-  readonly #publications: string[];
-
-  private constructor(socket: WebSocket, frames: string[]) {
-    const greeting = /^workerID:([a-z0-9]{8}) connectionID:(\d+) подключено\n$/.exec(frames[0] ?? "");
-    if (greeting === null) throw new Error(`not a greeting: ${frames[0]}`);
-    [, this.workerId = "", this.connectionId = ""] = greeting;
-    this.#socket = socket;
-    this.#publications = frames;
-    this.closed = new Promise((resolve) => {
-      socket.once("close", (code) => {
-        this.closeCode = code;
-        resolve(code);
-      });
-    });
-  }
-
-  static async open(address: string): Promise<Listener> {
-    const socket = new WebSocket(`ws://${address}/`);
-    const frames: string[] = [];
-    await new Promise<void>((resolve, reject) => {
-      socket.on("message", (frame) => {
-        frames.push(String(frame));
-        resolve();
-      });
-      socket.once("error", reject);
-      socket.once("close", (code) => reject(new Error(`closed with ${code} before the greeting`)));
-    });
-    return new Listener(socket, frames);
-  }
-
-  /** Returns how many times this content arrived. */
-  received(content: string): number {
-    return this.#publications.filter((publication) => publication === content).length;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#socket.close();
-    await this.closed;
-  }
-}
+/** Returns how many times this content arrived. */
+const timesReceived = ({ frames }: RawClient, content: string) => frames.filter((frame) => frame === content).length;
