@@ -1,4 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { callApi, postPublication } from "../support/http-api.ts";
 import { connectRawClients, type RawClient } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
@@ -27,14 +28,6 @@ async function get(path: string, publisher: 0 | 1 = 0): Promise<{ status: number
   return { status: response.status, text: await response.text() };
 }
 
-function post(body: unknown, publisher: 0 | 1 = 0): Promise<Response> {
-  return fetch(`${publishers[publisher].url}/v1/publications`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: typeof body === "string" ? body : JSON.stringify(body),
-  });
-}
-
 /** Waits until everything published before has arrived. */
 async function settle(): Promise<void> {
   await get("/?content=settled");
@@ -45,10 +38,6 @@ async function settle(): Promise<void> {
 /** Returns one client of each worker. */
 function oneOfEachWorker(): RawClient[] {
   return [...new Map(clients.map((client) => [client.workerId, client])).values()];
-}
-
-function only(client: RawClient): RawClient[] {
-  return clients.filter(({ frames }) => frames.length > 0 || client.frames.length === 0);
 }
 
 describe("the classic route", () => {
@@ -84,52 +73,11 @@ describe("the classic route", () => {
         await settle();
 
         expect(target.frames).toEqual(["for you"]);
-        expect(only(target)).toEqual([target]);
+        expect(clients.filter(({ frames }) => frames.length > 0)).toEqual([target]);
         target.frames.length = 0;
       }
     },
   );
-
-  test("unknown, malformed and incomplete addresses reach no connection", async () => {
-    const [client] = clients as [RawClient];
-    const unknown = [
-      `to_worker_id=zzzzzzzz&to_connection_id=${client.connectionId}`,
-      `to_worker_id=${client.workerId}&to_connection_id=999999`,
-      `to_worker_id=${client.workerId}&to_connection_id=0${client.connectionId}`,
-      `to_worker_id=${client.workerId}&to_connection_id=${client.connectionId}x`,
-      `to_worker_id=${client.workerId}&to_connection_id=*`,
-      `to_worker_id=*&to_connection_id=${client.connectionId}`,
-      `to_worker_id=%3E&to_connection_id=%3E`,
-      `to_worker_id=${client.workerId}.1&to_connection_id=1`,
-      `to_worker_id=0&to_connection_id=1`,
-    ];
-    for (const query of unknown) expect(await get(`/?${query}&content=x`), query).toEqual({ status: 200, text: "ok" });
-    for (const query of [`to_worker_id=${client.workerId}`, "to_connection_id=1", `to_worker_id=&to_connection_id=1`]) {
-      expect((await get(`/?${query}&content=x`)).status, query).toBe(422);
-    }
-
-    await settle();
-    expect(clients.filter(({ frames }) => frames.length > 0)).toEqual([]);
-  });
-
-  test("missing and empty content is not published, 0 is, and the last of two contents counts", async () => {
-    for (const path of ["/", "/?", "/?content", "/?content="])
-      expect(await get(path), path).toEqual({ status: 200, text: "ok" });
-    await get("/?content=0");
-    await get("/?content=first&content=last");
-
-    await settle();
-    expect(clients.map(({ frames }) => frames)).toEqual(clients.map(() => ["0", "last"]));
-  });
-
-  test("POST and HEAD publish the content of the query", async () => {
-    const url = `${publishers[0].url}/?content=query`;
-    expect(await (await fetch(url, { method: "POST", body: "content=body" })).text()).toBe("ok");
-    expect((await fetch(url, { method: "HEAD" })).status).toBe(200);
-
-    await settle();
-    expect(clients.map(({ frames }) => frames)).toEqual(clients.map(() => ["query", "query"]));
-  });
 
   test("valid UTF-8 is delivered as text, other content as binary", async () => {
     await get(`/?content=${encodeURIComponent("щ 🐘 +&=")}`);
@@ -147,68 +95,47 @@ describe("/v1/publications", () => {
   test("publications of one batch are delivered to everyone in order", async () => {
     const contents = Array.from({ length: 1_000 }, (_, at) => `n${at}`);
 
-    const response = await post(
-      contents.map((data) => ({ target: { everyone: true }, data })),
-      1,
-    );
+    const batch = contents.map((data) => ({ target: { everyone: true }, data }));
+    expect((await postPublication(publishers[1], batch)).status).toBe(200);
 
-    expect(response.status).toBe(200);
     await settle();
     for (const { frames } of clients) expect(frames).toEqual(contents);
   });
 
   test("a publication to one connection is answered as delivered, or with 404", async () => {
     for (const target of oneOfEachWorker()) {
-      const response = await post({ target: { connection: target.address }, data: "hi" });
-      expect([response.status, await response.json()]).toEqual([200, { status: "delivered" }]);
-      expect(
-        target.frames.length === 1 || (await until("the publication arrives", () => target.frames.length === 1)),
-      ).toBe(true);
+      const answer = await postPublication(publishers[0], { target: { connection: target.address }, data: "hi" });
+      expect(answer).toEqual({ status: 200, body: { status: "delivered" } });
+      await until("the publication arrives", () => target.frames.length === 1);
     }
     const [client] = clients as [RawClient];
     for (const connection of ["zzzzzzzz.1", `${client.workerId}.99999`]) {
-      const response = await post({ target: { connection }, data: "hi" });
-      expect([response.status, ((await response.json()) as { error: { code: string } }).error.code]).toEqual([
-        404,
-        "connection_not_found",
-      ]);
+      const answer = await postPublication(publishers[0], { target: { connection }, data: "hi" });
+      expect(answer).toMatchObject({ status: 404, body: { error: { code: "connection_not_found" } } });
     }
   });
 
   test("a publication to a slow consumer is answered as buffered", async () => {
     const [slow] = await connectRawClients(pushers[0].url, 1);
     slow?.socket.pause();
-    const publish = () => post({ target: { connection: slow?.address }, data: "x".repeat(100_000) });
+    const publication = { target: { connection: slow?.address }, data: "x".repeat(100_000) };
 
     const answer = await until("the socket buffers are full", async () => {
-      const body = (await (await publish()).json()) as { status: string };
+      const { body } = await postPublication<{ status: string }>(publishers[0], publication);
       return body.status !== "delivered" && body;
     });
 
     expect(answer).toEqual({ status: "buffered" });
-  });
-
-  test("publications to everyone and to one connection keep their order", async () => {
-    const [client] = clients as [RawClient];
-    const batch = Array.from({ length: 200 }, (_, at) => ({
-      target: at % 2 ? { everyone: true } : { connection: client.address },
-      data: `n${at}`,
-    }));
-
-    for (const publication of batch) await post(publication);
-
-    await settle();
-    expect(client.frames).toEqual(batch.map(({ data }) => data));
   });
 });
 
 describe("/v1/connections and /v1/cluster", () => {
   test("a connection is found and closed, then 404", async () => {
     const [victim] = await connectRawClients(pushers[1].url, 1);
-    const path = `/v1/connections/${victim?.address}`;
-    const url = publishers[0].url + path;
+    const call = (method: string) =>
+      callApi<{ openedAt: string }>(publishers[0], method, `/v1/connections/${victim?.address}`);
 
-    const found = JSON.parse((await get(path)).text);
+    const { body: found } = await call("GET");
     expect(found).toMatchObject({
       address: victim?.address,
       protocol: "raw",
@@ -216,25 +143,19 @@ describe("/v1/connections and /v1/cluster", () => {
       unsentBytes: 0,
     });
     expect(Math.abs(Date.parse(found.openedAt) - Date.now())).toBeLessThan(60_000);
-    expect((await fetch(url, { method: "HEAD" })).status).toBe(200);
 
-    expect((await fetch(url, { method: "DELETE" })).status).toBe(204);
+    expect((await call("DELETE")).status).toBe(204);
     await until("the connection is closed", () => victim?.close);
     expect(victim?.close).toEqual({ code: 4403, reason: "closed by the application" });
-    expect((await fetch(url, { method: "DELETE" })).status).toBe(404);
-    expect((await get(path)).status).toBe(404);
-    expect((await fetch(url, { method: "HEAD" })).status).toBe(404);
+    for (const method of ["DELETE", "GET"]) expect((await call(method)).status).toBe(404);
   });
 
   test("the cluster lists every worker", async () => {
-    const { workers } = JSON.parse((await get("/v1/cluster")).text);
+    type Workers = { workers: { id: string; connections: number }[] };
+    const { workers } = (await callApi<Workers>(publishers[0], "GET", "/v1/cluster")).body;
 
-    expect(workers.map(({ id }: { id: string }) => id)).toEqual(
-      [...new Set(clients.map(({ workerId }) => workerId))].sort(),
-    );
-    expect(workers.reduce((sum: number, { connections }: { connections: number }) => sum + connections, 0)).toBe(
-      clients.length,
-    );
+    expect(workers.map(({ id }) => id)).toEqual([...new Set(clients.map(({ workerId }) => workerId))].sort());
+    expect(workers.reduce((sum, { connections }) => sum + connections, 0)).toBe(clients.length);
     for (const worker of workers)
       expect(worker).toMatchObject({ version: "0.1.0", pid: expect.any(Number), host: expect.any(String) });
   });
