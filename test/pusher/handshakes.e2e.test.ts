@@ -70,9 +70,7 @@ test("a token is accepted as Authorization: Bearer by SSE and WebSocket", async 
   expect(await attempt("?topic=a", [], { authorization })).toMatchObject({
     frame: expect.stringContaining("workerID"),
   });
-  for (const wrong of ["Bearer garbage", "Bearer", "bearer a b"]) {
-    await expect(readEvents(httpUrl("/sse"), { authorization: wrong })).rejects.toThrow("401");
-  }
+  await expect(readEvents(httpUrl("/sse"), { authorization: "bearer garbage" })).rejects.toThrow("401");
   (await readEvents(httpUrl("/sse"), { authorization: "Basic YTpi" })).close();
 });
 
@@ -111,34 +109,16 @@ test("paths of other push servers are refused with a reason, every other path ac
     (await connectRawClient(`${pusher.url}${path}`)).socket.close();
 });
 
-test("a misspelt query parameter is refused instead of ignored", async () => {
-  const reason = "no such parameter: write topic=… once for each topic";
-
-  for (const query of ["?topics=a", "?topic[]=a", "?topic%5B0%5D=a"]) {
-    expect(await attempt(query)).toMatchObject({ code: 4400, reason });
-    const response = await fetch(httpUrl(`/sse${query}`));
-    expect([response.status, await response.json()]).toEqual([
-      400,
-      { error: { code: "malformed_query", message: reason } },
-    ]);
-  }
-  expect(await attempt("?v=1&utm_topic=x")).toMatchObject({ frame: expect.stringContaining("workerID") });
-});
-
 test("a handshake that violates RFC 6455 is refused with 426 or 400", async () => {
-  const without = (name: string) => HANDSHAKE.filter((line) => !line.startsWith(name));
-  const upgrades: readonly (readonly string[])[] = [
-    [...without("Sec-WebSocket-Version"), "Sec-WebSocket-Version: 8"],
-    without("Sec-WebSocket-Version"),
-    without("Upgrade"),
-    [...without("Upgrade"), "Upgrade: h2c"],
-    without("Connection"),
-    [...without("Connection"), "Connection: keep-alive"],
-    without("Sec-WebSocket-Key"),
-    [...without("Sec-WebSocket-Key"), "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ"],
-  ];
+  const without = (name: string) => HANDSHAKE.filter((line) => !line.startsWith(`${name}:`));
+  const refused = [
+    ["Sec-WebSocket-Version", "8"],
+    ["Upgrade", "h2c"],
+    ["Connection", "keep-alive"],
+    ["Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ"],
+  ].flatMap(([name = "", value]) => [without(name), [...without(name), `${name}: ${value}`]]);
 
-  for (const lines of upgrades) {
+  for (const lines of refused) {
     const answer = await answerTo(lines, "}}");
     expect(answer).toContain("HTTP/1.1 426 Upgrade Required\r\n");
     expect(answer).toContain("Sec-WebSocket-Version: 13\r\n");
