@@ -1,37 +1,31 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
-import { metric, readiness, startPusher, type TestPusher } from "../support/cluster.ts";
+import { askWorker, publishToEveryone, publishToTopic } from "../support/bus.ts";
+import { metric, readiness, startPusher } from "../support/cluster.ts";
 import { topic } from "../support/durable.ts";
 import { type EventStream, readEvents } from "../support/event-stream.ts";
 import { connectRawClient } from "../support/raw-client.ts";
 import { connectSocket, writeSegment } from "../support/raw-socket.ts";
+import { SECRET } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const { nats, bus, history } = useCluster();
+const { nats, bus, history, pusher } = useCluster({
+  pusher: { PUSHER_WORKERS: "1", PUSHER_ALLOWED_ORIGINS: "https://app.example" },
+});
 
+/** Starts another pusher, for a test that needs other settings or ends it. */
 const start = (env: Record<string, string> = {}) =>
   startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1", ...env } });
-const sse = (pusher: TestPusher, query = "") => `${pusher.sseUrl}${query}`;
 
 // Opened before the other tests, because the third comment comes after more than ten seconds.
-let idlePusher: TestPusher;
 let idleStream: EventStream;
-let answering: TestPusher;
 beforeAll(async () => {
-  idlePusher = await start();
-  idleStream = await readEvents(sse(idlePusher));
-  answering = await start({ PUSHER_ALLOWED_ORIGINS: "https://app.example" });
+  idleStream = await readEvents(pusher.sseUrl);
 });
-afterAll(async () => {
-  idleStream.close();
-  await idlePusher[Symbol.asyncDispose]();
-  await answering[Symbol.asyncDispose]();
-});
+afterAll(() => idleStream.close());
 
 test("a stream begins with a welcome and has events as an EventSource reads them", async () => {
-  await using pusher = await start();
-  const stream = await readEvents(sse(pusher, "?topic=a"));
+  const stream = await readEvents(`${pusher.sseUrl}?topic=a`);
 
   await publishToTopic(bus, "a", "one\ntwo\r\nthree", [["Event", "paid"]]);
   await publishToTopic(bus, "a", Buffer.from([0xff]));
@@ -55,46 +49,35 @@ test("a stream begins with a welcome and has events as an EventSource reads them
   ]);
 });
 
-test("a stream counts as a connection until its reader disconnects", async () => {
-  await using pusher = await start({ PUSHER_MAX_CONNECTIONS: "1" });
-  const stream = await readEvents(sse(pusher));
+test("a stream counts as a connection until its reader disconnects, and others are told to retry", async () => {
+  await using full = await start({ PUSHER_MAX_CONNECTIONS: "1" });
+  const stream = await readEvents(full.sseUrl);
 
-  await expectSentBack(await readEvents(sse(pusher)), "this worker is full: try again");
+  const refused = await readEvents(full.sseUrl);
+  await until("the refused stream has ended", () => refused.hasEnded());
+  // A browser would not reconnect after another status than 200.
+  expect(refused.text()).toMatch(/^: this worker is full: try again\nretry: [1-4]\d{3}\n\n$/);
+  expect(refused.response.headers).toMatchObject({
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache, no-transform",
+    connection: "close",
+  });
   stream.close();
 
   await until(
     "the connection is closed",
-    async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 0,
+    async () => (await metric(full.adminUrl, "fanwire_pusher_connections")) === 0,
   );
-  (await readEvents(sse(pusher))).close();
+  (await readEvents(full.sseUrl)).close();
 });
 
-/** Opens a stream that reads only its welcome. Resolves when the worker holds data for it. */
-async function openSlowStream(pusher: TestPusher) {
-  const raw = await connectSocket(sse(pusher));
-  raw.socket.write("GET /sse HTTP/1.1\r\nHost: x\r\n\r\n");
-  await until("the welcome", () => raw.received().includes("fanwire.welcome"));
-  raw.socket.pause();
-  const [, workerId = "", id] = /"connection":"(\w+)\.(\d+)"/.exec(raw.received().toString()) ?? [];
-  const control = async (command: string) => {
-    const request = Buffer.from(JSON.stringify({ command, connectionId: Number(id) }));
-    const reply = await bus.request(subjects.worker(workerId), request, { timeoutMs: 2_000 });
-    return reply.ok ? JSON.parse(Buffer.from(reply.message.data).toString()) : {};
-  };
-  await until("some bytes are unsent", async () => {
-    await publishToEveryone(bus, "x".repeat(300_000));
-    return (await control("find-connection")).connection.unsentBytes > 0;
-  });
-  return { raw, control };
-}
-
 test("a reader that is slower than its replay receives all of it, at its own speed", async () => {
-  await using pusher = await start({ PUSHER_MAX_UNSENT_BYTES: "262144" });
+  await using strict = await start({ PUSHER_MAX_UNSENT_BYTES: "262144" });
   const since = await history.append(topic("slow"), "0");
   const contents = Array.from({ length: 200 }, (_, at) => `${at} ${"x".repeat(50_000)}`);
   for (const content of contents) await history.append(topic("slow"), content);
 
-  const stream = await readEvents(sse(pusher, `?topic=slow&since=${since}`));
+  const stream = await readEvents(`${strict.sseUrl}?topic=slow&since=${since}`);
   let length = stream.text().length;
   stream.response.on("data", (chunk: string) => {
     length += chunk.length;
@@ -108,40 +91,36 @@ test("a reader that is slower than its replay receives all of it, at its own spe
 });
 
 test("a reader that has not read its last stream gets no other one on the same TCP connection", async () => {
-  await using pusher = await start();
-  const { raw, control } = await openSlowStream(pusher);
+  await using own = await start();
+  const raw = await connectSocket(own.sseUrl);
+  const open = () => raw.socket.write("GET /sse HTTP/1.1\r\nHost: x\r\n\r\n");
+  open();
+  await until("the welcome", () => raw.received().includes("fanwire.welcome"));
+  raw.socket.pause();
+  const [, workerId = "", id] = /"connection":"(\w+)\.(\d+)"/.exec(raw.received().toString()) ?? [];
+  const control = (command: "find-connection" | "close-connection") =>
+    askWorker(bus, workerId, { command, connectionId: Number(id) });
+  await until("some bytes are unsent", async () => {
+    await publishToEveryone(bus, "x".repeat(300_000));
+    const { connection } = (await control("find-connection")) as { connection: { unsentBytes: number } };
+    return connection.unsentBytes > 0;
+  });
   await control("close-connection");
 
-  raw.socket.write("GET /sse HTTP/1.1\r\nHost: x\r\n\r\n");
+  open();
 
-  await until("it is dropped", async () => {
-    return (await metric(pusher.adminUrl, "fanwire_pusher_drops_total")) === 1;
-  });
-  expect(await metric(pusher.adminUrl, "fanwire_pusher_connections")).toBe(0);
+  await until("it is dropped", async () => (await metric(own.adminUrl, "fanwire_pusher_drops_total")) === 1);
+  expect(await metric(own.adminUrl, "fanwire_pusher_connections")).toBe(0);
   raw.socket.resume();
   await until("the connection is closed", () => raw.isClosed());
   expect(raw.received().toString().split("fanwire.welcome")).toHaveLength(2);
 });
 
-/** Checks an answer after which a browser reconnects. It would not after another status than 200. */
-async function expectSentBack(stream: EventStream, why: string): Promise<void> {
-  await until("the stream has ended", () => stream.hasEnded());
-  const [, ms] = /^: .*\nretry: (\d+)\n\n$/.exec(stream.text()) ?? [];
-  expect(stream.text()).toContain(`: ${why}\n`);
-  expect(Number(ms)).toBeGreaterThanOrEqual(1_000);
-  expect(Number(ms)).toBeLessThan(5_000);
-  expect(stream.response.headers).toMatchObject({
-    "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-cache, no-transform",
-    connection: "close",
-  });
-}
-
 test("jitter: a stream begins and ends with a random retry of 1 to 5 seconds, so that readers do not reconnect at the same time", async () => {
-  await using pusher = await start();
-  const streams = await Promise.all(Array.from({ length: 10 }, () => readEvents(sse(pusher))));
+  await using stopping = await start();
+  const streams = await Promise.all(Array.from({ length: 10 }, () => readEvents(stopping.sseUrl)));
 
-  const stopped = pusher.process.stop("SIGTERM");
+  const stopped = stopping.process.stop("SIGTERM");
 
   await until("all streams have ended", () => streams.every((stream) => stream.hasEnded()));
   for (const pattern of [/^retry: (\d+)\n\n/, /\nretry: (\d+)\n\n$/]) {
@@ -153,14 +132,14 @@ test("jitter: a stream begins and ends with a random retry of 1 to 5 seconds, so
 });
 
 test("a draining worker answers a stream on a connection that it accepted before with a retry", async () => {
-  await using pusher = await start({ PUSHER_DRAIN_SECONDS: "30" });
+  await using draining = await start({ PUSHER_DRAIN_SECONDS: "30" });
   // These streams keep the drain going.
-  await Promise.all(Array.from({ length: 20 }, () => readEvents(sse(pusher))));
-  const early = await connectSocket(sse(pusher));
+  await Promise.all(Array.from({ length: 20 }, () => readEvents(draining.sseUrl)));
+  const early = await connectSocket(draining.sseUrl);
   await writeSegment(early, Buffer.from("GET /sse HTTP/1.1\r\nHost: x\r\n"));
 
-  pusher.process.kill("SIGTERM");
-  await until("the pusher drains", async () => (await readiness(pusher.adminUrl)).text === "draining");
+  draining.process.kill("SIGTERM");
+  await until("the pusher drains", async () => (await readiness(draining.adminUrl)).text === "draining");
   early.socket.write("Origin: https://app.example\r\n\r\n");
 
   await until("the connection is closed", () => early.isClosed());
@@ -171,43 +150,27 @@ test("a draining worker answers a stream on a connection that it accepted before
   expect(answer).toMatch(/: this worker is stopping: try again\nretry: [1-4]\d{3}\n\n$/);
 });
 
-test("streams over the rate limit are answered with a retry", async () => {
-  await using pusher = await start({ PUSHER_HANDSHAKES_PER_SECOND: "1" });
-
-  const streams = await Promise.all(Array.from({ length: 5 }, () => readEvents(sse(pusher))));
-
-  const refused = streams.filter((stream) => stream.events().length === 0);
-  expect(refused.length).toBe(
-    await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "handshake-rate" }),
-  );
-  expect(refused.length).toBeGreaterThan(0);
-  for (const stream of refused) await expectSentBack(stream, "too many handshakes at the same time: try again");
-});
-
 test("a final refusal is a status with an error in JSON, with CORS headers", async () => {
-  await using pusher = await start({ PUSHER_TOKEN_SECRET: "a secret of more than thirty-two bytes" });
-  const ask = (query: string) => fetch(sse(pusher, query), { headers: { origin: "https://app.example" } });
+  await using guarded = await start({ PUSHER_TOKEN_SECRET: SECRET });
 
-  for (const [query, status, code] of [
-    ["?topic=", 400, "malformed_query"],
-    ["?token=garbage", 401, "unauthorized"],
-    ["?topic=secret", 403, "topic_forbidden"],
+  for (const [query, status, code, message] of [
+    ["topic[]=a", 400, "malformed_query", "no such parameter: write topic=… once for each topic"],
+    ["token=garbage", 401, "unauthorized", expect.any(String)],
+    ["topic=secret", 403, "topic_forbidden", expect.any(String)],
   ] as const) {
-    const response = await ask(query);
+    const response = await fetch(`${guarded.sseUrl}?${query}`, { headers: { origin: "https://app.example" } });
     expect([response.status, response.headers.get("access-control-allow-origin")]).toEqual([
       status,
       "https://app.example",
     ]);
     expect(response.headers.get("content-type")).toBe("application/json");
-    expect(await response.json()).toEqual({ error: { code, message: expect.any(String) } });
+    expect(await response.json()).toEqual({ error: { code, message } });
   }
 });
 
 test("other methods than GET are refused with 405, and GET still upgrades WebSockets", async () => {
-  await using pusher = await start();
-
   for (const method of ["POST", "PUT", "DELETE", "HEAD"]) {
-    const response = await fetch(sse(pusher), { method, headers: { origin: "https://app.example" } });
+    const response = await fetch(pusher.sseUrl, { method, headers: { origin: "https://app.example" } });
     expect([method, response.status, response.headers.get("allow")]).toEqual([method, 405, "GET, OPTIONS"]);
     if (method === "HEAD") continue;
     expect(response.headers.get("access-control-allow-origin")).toBe("https://app.example");
@@ -217,9 +180,8 @@ test("other methods than GET are refused with 405, and GET still upgrades WebSoc
 });
 
 test("a CORS preflight is answered for allowed origins only", async () => {
-  await using pusher = await start({ PUSHER_ALLOWED_ORIGINS: "https://app.example" });
   const preflight = (origin: string) =>
-    fetch(sse(pusher), {
+    fetch(pusher.sseUrl, {
       method: "OPTIONS",
       headers: {
         origin,
@@ -253,7 +215,7 @@ test.each([
   ["a path of another protocol", "GET /socket.io/", 404],
 ])("every answer closes its connection, so that answers nobody reads do not fill memory: %s", async (_, ...asked) => {
   const [line, status, header = ""] = asked;
-  const raw = await connectSocket(sse(answering));
+  const raw = await connectSocket(pusher.sseUrl);
   const ask = () => raw.socket.write(`${line} HTTP/1.1\r\nHost: x\r\n${header}\r\n`);
   ask();
   await until("the answer", () => raw.received().length > 0);
@@ -266,12 +228,11 @@ test.each([
 });
 
 test("a polyfill resumes by ?lastEventId=, unless there is a Last-Event-ID header", async () => {
-  await using pusher = await start();
-  const positions: string[] = [];
-  for (const content of ["1", "2", "3"]) positions.push(await history.append(topic("resumed"), content));
-  const [first = "", second = ""] = positions;
+  const first = await history.append(topic("resumed"), "1");
+  const second = await history.append(topic("resumed"), "2");
+  await history.append(topic("resumed"), "3");
   const dataAfter = async (query: string, headers?: Record<string, string>) => {
-    const stream = await readEvents(sse(pusher, `?topic=resumed${query}`), headers);
+    const stream = await readEvents(`${pusher.sseUrl}?topic=resumed${query}`, headers);
     await until("all publications arrive", () => stream.events().at(-1)?.data === "3");
     stream.close();
     return stream.data();
@@ -280,31 +241,7 @@ test("a polyfill resumes by ?lastEventId=, unless there is a Last-Event-ID heade
   expect(await dataAfter(`&lastEventId=${first}`)).toEqual(["2", "3"]);
   expect(await dataAfter(`&since=${first}&lastEventId=${second}`)).toEqual(["3"]);
   expect(await dataAfter(`&since=${first}&lastEventId=`)).toEqual(["2", "3"]);
-  expect(await dataAfter(`&lastEventId=${first}&lastEventID=${second}`)).toEqual(["3"]);
   expect(await dataAfter(`&lastEventId=${first}`, { "Last-Event-ID": second })).toEqual(["3"]);
-});
-
-test("a publication cannot use the event names of workers and EventSource", async () => {
-  await using pusher = await start();
-  const stream = await readEvents(sse(pusher, "?topic=a"));
-
-  const names = ["fanwire.close", "fanwire.gap", "fanwire.welcome", "error", "open", "paid"];
-  for (const event of names) await publishToTopic(bus, "a", "x", [["Event", event]]);
-
-  await until("all publications arrive", () => stream.events().length === 1 + names.length);
-  expect(
-    stream
-      .events()
-      .slice(1)
-      .map(({ event }) => event),
-  ).toEqual([
-    "fanwire.event.fanwire.close",
-    "fanwire.event.fanwire.gap",
-    "fanwire.event.fanwire.welcome",
-    "fanwire.event.error",
-    "fanwire.event.open",
-    "paid",
-  ]);
 });
 
 test("heartbeat: a stream without publications is kept alive by comments", async () => {
