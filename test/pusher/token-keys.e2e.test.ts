@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type JWTPayload, SignJWT } from "jose";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
@@ -30,13 +30,11 @@ beforeAll(async () => {
   await once(issuer, "listening");
   token = await signed({ sub: "anna", topics: [">"] });
 });
-afterAll(async () => {
+afterAll(() => {
   issuer.closeAllConnections();
   issuer.close();
-  await pusher[Symbol.asyncDispose]();
 });
 beforeEach(async () => {
-  await pusher?.[Symbol.asyncDispose]();
   asking.length = 0;
   const { port } = issuer.address() as AddressInfo; // a server that listens on TCP has an AddressInfo
   pusher = await startPusher({
@@ -49,9 +47,10 @@ beforeEach(async () => {
   });
   await until("the keys are requested", () => asking.length > 0);
 });
+afterEach(() => pusher[Symbol.asyncDispose]());
 
-function signed(claims: JWTPayload, key = pair.privateKey): Promise<string> {
-  return new SignJWT(claims).setProtectedHeader({ alg: "ES256" }).setExpirationTime("1h").sign(key);
+function signed(claims: JWTPayload): Promise<string> {
+  return new SignJWT(claims).setProtectedHeader({ alg: "ES256" }).setExpirationTime("1h").sign(pair.privateKey);
 }
 
 /** Opens a WebSocket. The worker may not have verified its token yet. */
@@ -94,11 +93,13 @@ test("a connection whose token waits for the keys receives nothing until it is v
 });
 
 test("connections are asked to retry while the keys cannot be fetched", async () => {
+  const client = await connectFanwire(pusher.url);
   for (const response of asking) response.writeHead(500).end();
 
+  expect(await client.ask({ command: "refresh", token })).toMatchObject({ error: { code: "unavailable" } });
   await expect(connectFanwire(pusher.url, { token })).rejects.toThrow("closed with 4503");
   await expect(connectRawClient(`${pusher.url}?token=${token}`)).rejects.toThrow("closed with 4503");
-  const stream = await readEvents(`${pusher.url.replace("ws:", "http:")}sse?token=${token}`);
+  const stream = await readEvents(`${pusher.sseUrl}?token=${token}`);
   expect(stream.text()).toMatch(/^: tokens cannot be verified now, reconnect\nretry: \d{4}\n\n$/);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections_refused_total", { reason: "token-keys" })).toBe(3);
 });
@@ -126,28 +127,4 @@ test("commands after a refresh wait until its token is verified, up to the inbou
   for (const response of asking) response.end(keySet);
 
   expect([...(await answers), await last].map(({ ok }) => ok)).toEqual([true, true, true, true]);
-});
-
-test("a token with a deeply nested kid is refused, and the worker serves its other connections", async () => {
-  for (const response of asking.splice(0)) response.end(keySet);
-  const other = await connectFanwire(pusher.url, { token });
-  const client = await connectFanwire(pusher.url);
-  const kid = "[".repeat(12_000) + "]".repeat(12_000);
-  const hostile = `${Buffer.from(`{"alg":"ES256","kid":${kid}}`).toString("base64url")}.e30.AA`;
-
-  expect(await client.ask({ command: "refresh", token: hostile })).toMatchObject({ error: { code: "unauthorized" } });
-  expect(await other.ask({ command: "ping" })).toMatchObject({ ok: true });
-});
-
-test("a connection whose key is not fetched yet is asked to retry", async () => {
-  for (const response of asking.splice(0)) response.end(keySet);
-  const client = await connectFanwire(pusher.url, { token });
-  const newer = await signed({ sub: "anna" }, generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey);
-
-  await expect(connectFanwire(pusher.url, { token: newer })).rejects.toThrow("closed with 4503");
-  await expect(connectRawClient(`${pusher.url}?token=${newer}`)).rejects.toThrow("closed with 4503");
-  const stream = await readEvents(`${pusher.url.replace("ws:", "http:")}sse?token=${newer}`);
-  expect(stream.text()).toMatch(/^: .*\nretry: \d{4}\n\n$/);
-  expect(await client.ask({ command: "refresh", token: newer })).toMatchObject({ error: { code: "unavailable" } });
-  expect(asking).toEqual([]);
 });

