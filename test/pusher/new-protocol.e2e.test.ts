@@ -2,10 +2,9 @@ import { get } from "node:http";
 import { createLog } from "@fanwire/service";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { askWorker, connectBus, describeWorkers, publishToTopic, type TestBus } from "../support/bus.ts";
-import { openPublications, topic } from "../support/durable.ts";
+import { askWorker, describeWorkers, publishToTopic } from "../support/bus.ts";
+import { topic } from "../support/durable.ts";
 import { freePorts } from "../support/free-ports.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import {
   type BatchedFrames,
   clientProtocols,
@@ -19,6 +18,7 @@ import {
   type WebSocketProtocol,
   type Worker,
 } from "../support/pusher-sources.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 const textLines: BatchedFrames = {
@@ -77,14 +77,11 @@ const brackets: WebSocketProtocol = {
   }),
 };
 
-let nats: TestNats;
-let bus: TestBus;
+const { nats, bus, history } = useCluster();
 let worker: Worker;
 let port: number;
 
 beforeAll(async () => {
-  nats = await startNats();
-  bus = await connectBus(nats.url);
   [port = 0] = await freePorts(1);
   worker = await startWorker({
     config: readConfig({ FANWIRE_NATS_URL: nats.url, PUSHER_HOST: "127.0.0.1", PUSHER_DRAIN_SECONDS: "0" }),
@@ -95,11 +92,7 @@ beforeAll(async () => {
     protocols: [...clientProtocols, lines, brackets],
   });
 });
-afterAll(async () => {
-  await worker.stop();
-  await bus.stop();
-  await nats[Symbol.asyncDispose]();
-});
+afterAll(() => worker.stop());
 
 /** Resolves when the connection has received its welcome. */
 async function openLines(query: string): Promise<() => string> {
@@ -130,7 +123,6 @@ async function describeConnection(connectionId: number): Promise<unknown> {
 }
 
 test("a protocol that is only in the list delivers, and appears in the API and in metrics", async () => {
-  await using publications = await openPublications([nats.url]);
   const text = await openLines("?topic=a");
   const bracketedFrames = await openWebSocket("?topic=a", ["brackets.v1"]);
   const rawFrames = await openWebSocket("?topic=a", []);
@@ -138,7 +130,7 @@ test("a protocol that is only in the list delivers, and appears in the API and i
 
   await publishToTopic(bus, "a", "live", [["Event", "paid"]]);
   await until("the live publication", () => text().includes("live") && bracketedFrames.includes("[live]"));
-  await publications.append(topic("a"), "durable");
+  await history.append(topic("a"), "durable");
 
   await until("the durable publication", () =>
     [text(), secondText(), bracketedFrames.join(), rawFrames.join()].every((all) => all.includes("durable")),

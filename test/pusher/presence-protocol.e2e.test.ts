@@ -1,8 +1,7 @@
 import { createLog } from "@fanwire/service";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { freePorts } from "../support/free-ports.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import {
   readConfig,
   type ServingParts,
@@ -12,6 +11,7 @@ import {
   type WebSocketProtocol,
   type Worker,
 } from "../support/pusher-sources.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 type Presence = ServingParts["hub"]["presence"];
@@ -59,14 +59,15 @@ function memberProtocol(onOpen: (parts: ServingParts) => void): WebSocketProtoco
   };
 }
 
-let nats: TestNats;
+const { nats } = useCluster();
 const workers: Worker[] = [];
 const ports: number[] = [];
 const presences: Presence[] = [];
 const changes: LocalChange[][] = [];
+const sockets: WebSocket[] = [];
+const nothingIsLeft = () => presences.every(({ stats }) => stats.topics === 0 && stats.bytes === 0);
 
 beforeAll(async () => {
-  nats = await startNats();
   ports.push(...(await freePorts(2)));
   for (const [at, port] of ports.entries()) {
     const env = { PUSHER_HOST: "127.0.0.1", PUSHER_DRAIN_SECONDS: "0", PUSHER_PRESENCE_LEAVE_SECONDS: "0" };
@@ -88,9 +89,12 @@ beforeAll(async () => {
     );
   }
 });
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.close();
+  await until("nothing is left", nothingIsLeft);
+});
 afterAll(async () => {
   for (const worker of workers) await worker.stop();
-  await nats[Symbol.asyncDispose]();
 });
 
 test("a limit refuses the user who would be one too many, and others never learn of that user", async () => {
@@ -113,7 +117,6 @@ test("a limit refuses the user who would be one too many, and others never learn
     { left: "two", count: 1, isPartial: false },
     { joined: "three", count: 2, isPartial: false },
   ]);
-  for (const client of clients) client.close();
 });
 
 test("simultaneous joins to two workers fill the limit exactly, and who is refused was never shown", async () => {
@@ -135,11 +138,10 @@ test("simultaneous joins to two workers fill the limit exactly, and who is refus
       expect(shown().sort()).toEqual(accepted.sort());
       expect(frames.filter(({ left }) => left !== undefined)).toEqual([]);
     }
-    for (const [at, { members }] of presences
-      .map((each) => ({ members: [...each.members(`rush-${round}`)] }))
-      .entries()) {
+    for (const [at, presence] of presences.entries()) {
       const local = accepted.filter((user) => Number(user.slice(5)) % 2 === at);
-      expect(members.map(({ user }) => user).sort()).toEqual([`witness-${at}`, ...local].sort());
+      const members = Array.from(presence.members(`rush-${round}`), ({ user }) => user);
+      expect(members.sort()).toEqual([`witness-${at}`, ...local].sort());
     }
     for (const client of clients) client.close();
     for (const witness of witnesses) {
@@ -147,8 +149,6 @@ test("simultaneous joins to two workers fill the limit exactly, and who is refus
       witness.frames.length = 0;
     }
   }
-  for (const client of witnesses) client.close();
-  await until("nothing is left", () => presences.every(({ stats }) => stats.topics === 0 && stats.bytes === 0));
 });
 
 test("a user with several connections takes one place, also when they join two workers at the same time", async () => {
@@ -162,8 +162,6 @@ test("a user with several connections takes one place, also when they join two w
 
   const accepted = new Set(outcomes.flatMap(({ ok }, at) => (ok ? [Math.floor(at / 2) % 4] : [])));
   expect(accepted.size).toBe(3);
-  for (const client of clients) client.close();
-  await until("nothing is left", () => presences.every(({ stats }) => stats.topics === 0 && stats.bytes === 0));
 });
 
 test("a place that was taken and left while others wait can be taken again", async () => {
@@ -175,11 +173,8 @@ test("a place that was taken and left while others wait can be taken again", asy
     const outcomes = await Promise.all(pair.map((each, at) => outcomeOf(each, { ...joins, user: `user-${at}` })));
     expect(outcomes).toMatchObject([{ ok: true }, { ok: true }]);
     for (const each of pair) each?.send({ leave: "again" });
-    await until("both workers know that all have left", () =>
-      presences.every(({ stats }) => stats.topics === 0 && stats.bytes === 0),
-    );
+    await until("both workers know that all have left", nothingIsLeft);
   }
-  for (const client of clients) client.close();
 });
 
 test("listeners learn of the first and the last connection of each user on this worker", async () => {
@@ -202,7 +197,6 @@ test("listeners learn of the first and the last connection of each user on this 
       [false, 0],
     ]);
   }
-  two?.close();
 });
 
 test("a join that ends before its outcome has none", async () => {
@@ -217,12 +211,11 @@ test("a join that ends before its outcome has none", async () => {
 
   expect(client?.frames.filter(({ ok }) => ok)).toHaveLength(1);
   expect(Array.from(presences[0]?.members("early") ?? [], ({ user }) => user).sort()).toEqual(["anna", "bob"]);
-  for (const each of clients) each.close();
-  await until("nothing is left", () => presences.every(({ stats }) => stats.topics === 0 && stats.bytes === 0));
 });
 
 async function connect(at: number): Promise<Client> {
   const socket = new WebSocket(`ws://127.0.0.1:${ports[at]}/`, "members");
+  sockets.push(socket);
   const frames: Frame[] = [];
   socket.on("message", (data) => frames.push(JSON.parse(String(data))));
   await until("the welcome", () => frames.length > 0);

@@ -11,7 +11,6 @@ const env = { PUSHER_TOKEN_SECRET: SECRET, PUSHER_PRESENCE_LEAVE_SECONDS: "2" };
 
 describe("presence on two pushers", () => {
   const { pushers, publisher } = useCluster({ pusher: env });
-  const clients: PresenceClient[] = [];
   const connect = (user: string, at = 0, claims = {}) => connectPresence(pushers[at] ?? pushers[0], user, claims);
 
   test("20 simultaneous joiners all see 20, nobody twice", async () => {
@@ -95,6 +94,7 @@ describe("presence on two pushers", () => {
   });
 
   test("the API has each member right after its join, and no longer than its last connection", async () => {
+    const clients: PresenceClient[] = [];
     for (let at = 0; at < 20; at++) {
       const client = await connect(`user-${String(at).padStart(2, "0")}`, at % 2, { info: at });
       expect(await client.join("api")).toMatchObject({ ok: true, count: at + 1 });
@@ -121,7 +121,7 @@ describe("presence on two pushers", () => {
       members: [{ user: "user-19", info: 19, connections: 1 }],
       count: 20,
     });
-    for (const client of [...clients.splice(0), second]) client.close();
+    for (const client of [...clients, second]) client.close();
     await until("no connection is left", async () => (await membersOf("api")).count === 0);
     expect((await callApi(publisher, "GET", "/v1/topics/a.*/members")).status).toBe(422);
     expect((await callApi(publisher, "GET", "/v1/topics/a/members?after=")).status).toBe(422);
@@ -223,7 +223,7 @@ describe("presence on two pushers", () => {
     const withoutClaim = await connect("frieda", 0, { presence: ["other"] });
     const withoutTopic = await connect("frieda", 0, { topics: ["other"] });
     const anonymous = await connect("", 0, { sub: undefined });
-    const refused = async (client: PresenceClient, topic = "room") => (await client.join(topic)).error;
+    const refused = async (client: PresenceClient) => (await client.join("room")).error;
 
     expect(await refused(withoutClaim)).toEqual({
       code: "forbidden",
@@ -234,8 +234,6 @@ describe("presence on two pushers", () => {
       code: "forbidden",
       message: "presence needs a token with a user (sub)",
     });
-    for (const pattern of ["room.*", ">"])
-      expect(await refused(withoutClaim, pattern)).toMatchObject({ code: "invalid" });
   });
 
   test("restricted topics have members too, and open topics of the same tokens are others", async () => {

@@ -32,48 +32,35 @@ type Reader = {
 };
 
 async function open(protocol: ProtocolName): Promise<Reader> {
-  const common = { protocol, patterns: new Set<string>(), expected: [] };
+  const readerOf = (address: string, received: Reader["received"], close: Reader["close"]): Reader => {
+    const connectionId = Number(address.split(".")[1]);
+    return { protocol, connectionId, patterns: new Set(), expected: [], received, close };
+  };
   if (protocol === "raw") {
-    const { connectionId, frames, socket } = await connectRawClient(pusher.url);
-    return { ...common, connectionId: Number(connectionId), received: () => frames, close: () => socket.close() };
+    const { address, frames, socket } = await connectRawClient(pusher.url);
+    return readerOf(
+      address,
+      () => frames,
+      () => socket.close(),
+    );
   }
   if (protocol === "fanwire.v1") {
-    const client = await connectFanwire(pusher.url);
-    const connectionId = Number(client.welcome.connection.split(".")[1]);
-    return { ...common, connectionId, received: () => client.data(), close: () => client.socket.close() };
+    const { welcome, data, socket } = await connectFanwire(pusher.url);
+    return readerOf(welcome.connection, data, () => socket.close());
   }
-  const stream = await readEvents(`${pusher.sseUrl}`);
-  const [welcome] = stream.events();
-  const { connection } = JSON.parse(welcome?.data ?? "");
-  const received = () => stream.data();
-  return { ...common, connectionId: Number(connection.split(".")[1]), received, close: () => stream.close() };
+  const stream = await readEvents(pusher.sseUrl);
+  return readerOf(stream.address(), stream.data, stream.close);
 }
 
+const client = fc.nat(CLIENTS - 1);
 const pattern = fc.constantFrom(...PATTERNS);
+const protocol = fc.constantFrom(...PROTOCOLS);
+const topics = fc.array(fc.constantFrom(...TOPICS, undefined), { minLength: 1, maxLength: 100 });
 const step = fc.oneof(
-  {
-    weight: 4,
-    arbitrary: fc.record({ does: fc.constant("subscribe" as const), client: fc.nat(CLIENTS - 1), pattern }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({ does: fc.constant("unsubscribe" as const), client: fc.nat(CLIENTS - 1), pattern }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      does: fc.constant("reopen" as const),
-      client: fc.nat(CLIENTS - 1),
-      protocol: fc.constantFrom(...PROTOCOLS),
-    }),
-  },
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      does: fc.constant("publish" as const),
-      topics: fc.array(fc.constantFrom(...TOPICS, undefined), { minLength: 1, maxLength: 100 }),
-    }),
-  },
+  { weight: 4, arbitrary: fc.record({ does: fc.constant("subscribe" as const), client, pattern }) },
+  { weight: 3, arbitrary: fc.record({ does: fc.constant("unsubscribe" as const), client, pattern }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant("reopen" as const), client, protocol }) },
+  { weight: 5, arbitrary: fc.record({ does: fc.constant("publish" as const), topics }) },
 );
 
 function matches(subscribed: string, topic: string): boolean {

@@ -117,7 +117,7 @@ describe.skipIf(!hasOpenssl)("TLS in the pusher", () => {
   });
 
   test("a client that upgrades a connection from before the renewal receives everything", async () => {
-    const single = serveFiles(authority.issue(...NAMES));
+    using single = serveFiles(authority.issue(...NAMES));
     await using own = await startPusher({ nats: nats.url, env: { ...single.env, PUSHER_WORKERS: "1" } });
     const url = own.url.replace("ws://127.0.0.1", "wss://localhost");
     const early = connectTls({ host: "127.0.0.1", port: Number(new URL(url).port), ca, servername: "localhost" });
@@ -136,7 +136,6 @@ describe.skipIf(!hasOpenssl)("TLS in the pusher", () => {
 
     await until("all receive it", () => received.includes("to all") && others.every(({ frames }) => frames.length > 0));
     early.destroy();
-    single[Symbol.dispose]();
   });
 
   test("a burst reaches a client that does not read for a while, over TLS", async () => {
@@ -175,7 +174,7 @@ describe.skipIf(!hasOpenssl)("TLS in the pusher", () => {
   });
 
   test("a drain closes the connections of every certificate", async () => {
-    const own = serveFiles(authority.issue(...NAMES));
+    using own = serveFiles(authority.issue(...NAMES));
     await using single = await startPusher({ nats: nats.url, env: { ...own.env, PUSHER_WORKERS: "1" } });
     const url = single.url.replace("ws://127.0.0.1", "wss://localhost");
     const before = await connectRawClient(url, {}, { ca });
@@ -188,7 +187,6 @@ describe.skipIf(!hasOpenssl)("TLS in the pusher", () => {
 
     await until("all are closed", () => before.close && after.close && stream.hasEnded());
     expect([before.close?.code, after.close?.code]).toEqual([1012, 1012]);
-    own[Symbol.dispose]();
   });
 
   test("wrong files at the start end the process with a sentence", async () => {

@@ -9,6 +9,21 @@ import { until } from "../support/wait.ts";
 
 const { nats, bus } = useCluster();
 
+/** Starts a pusher that need not become ready. */
+const spawnPusher = (natsUrl: string, port = "0") =>
+  startService("pusher", {
+    FANWIRE_NATS_URL: natsUrl,
+    PUSHER_HOST: "127.0.0.1",
+    PUSHER_PORT: port,
+    PUSHER_ADMIN_PORT: "0",
+  });
+
+async function oneWorker() {
+  const [worker] = await describeWorkers(bus);
+  if (worker === undefined) throw new Error("no worker answered");
+  return worker;
+}
+
 test("workers share one port below the ephemeral range, and each accepts connections", async () => {
   await using pusher = await startPusher({ nats: nats.url });
 
@@ -38,8 +53,7 @@ test("workers start while publications arrive", async () => {
 test("crash: a killed worker is replaced by one with a new id, and connections of other workers stay open", async () => {
   await using pusher = await startPusher({ nats: nats.url });
   const clients = await connectRawClients(pusher.url, 20);
-  const [victim] = await describeWorkers(bus);
-  if (victim === undefined) throw new Error("no worker answered");
+  const victim = await oneWorker();
   const [lost, kept] = [true, false].map((own) => clients.filter(({ workerId }) => (workerId === victim.id) === own));
 
   process.kill(victim.pid, "SIGKILL");
@@ -60,8 +74,7 @@ test("crash: a killed worker is replaced by one with a new id, and connections o
 
 test("a pusher is not ready while a worker hangs", async () => {
   await using pusher = await startPusher({ nats: nats.url });
-  const [victim] = await describeWorkers(bus);
-  if (victim === undefined) throw new Error("no worker answered");
+  const victim = await oneWorker();
 
   process.kill(victim.pid, "SIGSTOP");
   const red = await until("the loss is detected", async () => {
@@ -90,9 +103,7 @@ test("workers end with their supervisor, so that the port is free", async () => 
 test("a single worker runs without a supervisor", async () => {
   await using pusher = await startPusher({ nats: nats.url, env: { PUSHER_WORKERS: "1" } });
 
-  const [worker] = await describeWorkers(bus);
-
-  expect(worker?.pid).toBe(pusher.process.pid);
+  expect((await oneWorker()).pid).toBe(pusher.process.pid);
   expect(await metric(pusher.adminUrl, "fanwire_pusher_connections", { slot: "1" })).toBe(0);
 });
 
@@ -100,12 +111,7 @@ test("a pusher whose port is in use exits with a message that names the port", a
   await using pusher = await startPusher({ nats: nats.url });
   const { port } = new URL(pusher.url);
 
-  await using second = startService("pusher", {
-    FANWIRE_NATS_URL: nats.url,
-    PUSHER_HOST: "127.0.0.1",
-    PUSHER_PORT: port,
-    PUSHER_ADMIN_PORT: "0",
-  });
+  await using second = spawnPusher(nats.url, port);
 
   const { code } = await until("the process ends", () => second.end());
   expect(code).toBe(1);
@@ -115,12 +121,7 @@ test("a pusher whose port is in use exits with a message that names the port", a
 test("a pusher that starts before NATS logs why it waits, and is ready when NATS starts", async () => {
   await using late = await startNats();
   await late.stop();
-  await using service = startService("pusher", {
-    FANWIRE_NATS_URL: late.url,
-    PUSHER_HOST: "127.0.0.1",
-    PUSHER_PORT: "0",
-    PUSHER_ADMIN_PORT: "0",
-  });
+  await using service = spawnPusher(late.url);
   const admin = await until("the admin port", () => service.logLines().find(({ msg }) => msg === "admin port open"));
   const adminUrl = `http://127.0.0.1:${admin.port}`;
   await until("the pusher logs the reason", () => service.output().includes("NATS cannot be reached yet"));
@@ -135,12 +136,7 @@ test("a pusher that starts before NATS logs why it waits, and is ready when NATS
 });
 
 test("a pusher that waits for NATS stops at once with 0", async () => {
-  await using service = startService("pusher", {
-    FANWIRE_NATS_URL: "nats://127.0.0.1:1",
-    PUSHER_PORT: "0",
-    PUSHER_HOST: "127.0.0.1",
-    PUSHER_ADMIN_PORT: "0",
-  });
+  await using service = spawnPusher("nats://127.0.0.1:1");
   await until("the pusher waits for NATS", () => service.output().includes("NATS cannot be reached yet"));
 
   expect(await service.stop("SIGTERM")).toBe(0);
