@@ -1,10 +1,9 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { metric, startPublisher, startPusher, type TestPublisher, type TestPusher } from "../support/cluster.ts";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
 import { callApi } from "../support/http-api.ts";
-import { type Link, startLink } from "../support/link.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
 import { connectPresence, type PresenceClient } from "../support/presence-client.ts";
 import { SECRET } from "../support/tokens.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
 /**
@@ -19,25 +18,19 @@ const env = {
   PUSHER_WORKERS: "1",
 };
 
-let nats: TestNats;
-let link: Link;
+const { nats, link, publisher } = useCluster();
 let near: TestPusher;
 /** Reaches NATS through the link. */
 let far: TestPusher;
-let publisher: TestPublisher;
-let clients: PresenceClient[] = [];
 
 beforeAll(async () => {
-  nats = await startNats();
-  link = await startLink(nats.port, { readsNats: true });
-  [near, far, publisher] = await Promise.all([
-    startPusher({ nats: nats.url, env }),
-    startPusher({ nats: link.url, env }),
-    startPublisher({ nats: nats.url }),
-  ]);
+  [near, far] = await Promise.all([startPusher({ nats: nats.url, env }), startPusher({ nats: link.url, env })]);
+});
+afterEach(() => {
+  link.drop = () => false;
 });
 afterAll(async () => {
-  for (const part of [publisher, near, far, link, nats]) await part[Symbol.asyncDispose]();
+  for (const pusher of [near, far]) await pusher[Symbol.asyncDispose]();
 });
 
 test("members of a killed worker leave within ten seconds, except those that have reconnected", async () => {
@@ -55,7 +48,6 @@ test("members of a killed worker leave within ten seconds, except those that hav
 
   expect(performance.now() - killedAt).toBeLessThan(PROMISED_MS);
   expect(witness.changes(topic)).toEqual(["+bob", "+carl", "-bob"]);
-  await closeAll();
 });
 
 test("joins wait for a killed worker for two seconds at most", async () => {
@@ -67,7 +59,6 @@ test("joins wait for a killed worker for two seconds at most", async () => {
   const carl = await join(near, "carl", "waits");
   expect(performance.now() - startedAt).toBeLessThan(3_000);
   expect(carl.members("waits")).toEqual(["carl"]);
-  await closeAll();
 });
 
 test("a draining pusher hands its members over silently", async () => {
@@ -86,7 +77,6 @@ test("a draining pusher hands its members over silently", async () => {
 
   expect(witness.changes(topic)).toEqual(["+bob", "+last"]);
   expect(last.members(topic)).toEqual(["bob", "last", "witness"]);
-  await closeAll();
 });
 
 test("members of a stopped process leave, and are seen again when it continues", async () => {
@@ -106,15 +96,13 @@ test("members of a stopped process leave, and are seen again when it continues",
   stopped.process.kill("SIGCONT");
   for (const each of [witness, carl, bob]) await untilSeen(each, topic, ["bob", "carl", "witness"], PROMISED_MS);
   expect(bob.changes(topic)).toEqual(["+carl"]);
-  await closeAll();
 });
 
 test.each(["cut", "stall"] as const)(
   "both sides of a %s link forget each other, and are united when it heals",
   async (mode) => {
     const topic = `link-${mode}`;
-    const [one, other] = [await join(near, "one", topic), await join(far, "other", topic)];
-    for (const each of [one, other]) await untilSeen(each, topic, ["one", "other"]);
+    const [one, other] = await joinBoth(topic);
 
     link.set(mode);
     await untilSeen(one, topic, ["one"], PROMISED_MS);
@@ -125,19 +113,17 @@ test.each(["cut", "stall"] as const)(
 
     link.heal();
     for (const each of [one, other]) await untilSeen(each, topic, ["one", "other", "third"], PROMISED_MS);
-    expect(await knownBy(await join(near, "fifth", topic), topic)).toEqual(["fifth", "one", "other", "third"]);
-    await closeAll();
+    const fifth = await join(near, "fifth", topic);
+    expect(fifth.members(topic)).toEqual(["fifth", "one", "other", "third"]);
   },
 );
 
 test("a short interruption is silent", async () => {
   const topic = "short";
-  const [one, other] = [await join(near, "one", topic), await join(far, "other", topic)];
-  for (const each of [one, other]) await untilSeen(each, topic, ["one", "other"]);
+  const [one, other] = await joinBoth(topic);
 
   link.cut();
   const third = await connectPresence(far, "third");
-  clients.push(third);
   const joining = third.join(topic);
   link.heal();
   expect(await joining).toMatchObject({ ok: true });
@@ -145,12 +131,11 @@ test("a short interruption is silent", async () => {
 
   expect(one.changes(topic).filter((change) => change.startsWith("-"))).toEqual([]);
   expect(other.changes(topic).filter((change) => change.startsWith("-"))).toEqual([]);
-  await closeAll();
 });
 
 test("all see all after NATS was restarted, and members that joined and left meanwhile are not forgotten", async () => {
   const topic = "restart";
-  const [one, other] = [await join(near, "one", topic), await join(far, "other", topic)];
+  const [one, other] = await joinBoth(topic);
   const leaving = await join(far, "leaving", topic);
   for (const each of [one, other]) await untilSeen(each, topic, ["leaving", "one", "other"]);
 
@@ -161,13 +146,11 @@ test("all see all after NATS was restarted, and members that joined and left mea
 
   for (const each of [one, other, third]) await untilSeen(each, topic, ["one", "other", "third"], PROMISED_MS);
   expect(one.changes(topic).filter((change) => change === "-other")).toEqual([]);
-  await closeAll();
 });
 
 test("a lost announcement is noticed although no other follows, also if its repetition is lost", async () => {
   const topic = "lost";
-  const [one, other] = [await join(near, "one", topic), await join(far, "other", topic)];
-  for (const each of [one, other]) await untilSeen(each, topic, ["one", "other"]);
+  const [, other] = await joinBoth(topic);
   const lost = link.dropped;
 
   for (const [user, count] of [
@@ -185,14 +168,11 @@ test("a lost announcement is noticed although no other follows, also if its repe
   }
   expect(link.dropped).toBe(lost + 3);
   expect(await metric(far.adminUrl, "fanwire_pusher_presence_gaps_total")).toBeGreaterThan(0);
-  link.drop = () => false;
-  await closeAll();
 });
 
 test("announcements that were lost with all repetitions are noticed by the lost beats", async () => {
   const topic = "beats";
-  const [one, other] = [await join(near, "one", topic), await join(far, "other", topic)];
-  for (const each of [one, other]) await untilSeen(each, topic, ["one", "other"]);
+  const [, other] = await joinBoth(topic);
   let isLosing = true;
   let lost = 0;
   let counter: string | undefined;
@@ -210,23 +190,23 @@ test("announcements that were lost with all repetitions are noticed by the lost 
   isLosing = false;
 
   await untilSeen(other, topic, ["one", "other", "third"], PROMISED_MS);
-  link.drop = () => false;
-  await closeAll();
 });
 
 async function join(pusher: TestPusher, user: string, topic: string): Promise<PresenceClient> {
   const client = await connectPresence(pusher, user);
-  clients.push(client);
   expect(await client.join(topic)).toMatchObject({ ok: true });
   return client;
 }
 
-async function membersStatus(topic: string): Promise<number> {
-  return (await callApi(publisher, "GET", `/v1/topics/${topic}/members`)).status;
+/** Joins a member to each of the two pushers. Resolves when they see each other. */
+async function joinBoth(topic: string): Promise<[PresenceClient, PresenceClient]> {
+  const [one, other] = [await join(near, "one", topic), await join(far, "other", topic)];
+  for (const each of [one, other]) await untilSeen(each, topic, ["one", "other"]);
+  return [one, other];
 }
 
-async function knownBy(client: PresenceClient, topic: string): Promise<string[]> {
-  return client.members(topic);
+async function membersStatus(topic: string): Promise<number> {
+  return (await callApi(publisher, "GET", `/v1/topics/${topic}/members`)).status;
 }
 
 async function untilSeen(
@@ -240,10 +220,4 @@ async function untilSeen(
     () => client.members(topic).join() === [...expected].sort().join(),
     timeoutMs,
   );
-}
-
-async function closeAll(): Promise<void> {
-  for (const client of clients) client.close();
-  await until("all are closed", () => clients.every(({ client }) => client.close));
-  clients = [];
 }
