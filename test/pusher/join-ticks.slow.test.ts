@@ -1,17 +1,16 @@
 import { test } from "vitest";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
+import { startPusher, type TestPusher } from "../support/cluster.ts";
 import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
 import { signer } from "../support/pusher-client.ts";
-import { clientFrame, connectSocket, HANDSHAKE, type RawSocket } from "../support/raw-socket.ts";
+import { clientFrame, type RawSocket } from "../support/raw-socket.ts";
 import { expectShortTicks, longestTickMs, tickMonitor } from "../support/tick-monitor.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
+import { openSockets, untilConnected, upgradeRequest, writeToStopped } from "./sockets-at-once.ts";
 
 const CLIENTS = 3_000;
 const PUSHER_CLIENTS = 2_000;
-/** Connections at the same time, below the length of a listen queue. */
-const AT_ONCE = 200;
 const TEXT = 1;
 
 const { nats } = useCluster();
@@ -23,21 +22,11 @@ const env = {
   ...tickMonitor,
 };
 
-/** Connects clients, each with the request that `requestOf` returns. */
-async function connectAll(
-  pusher: TestPusher,
-  count: number,
-  requestOf: (at: number) => Promise<string>,
-): Promise<RawSocket[]> {
-  const sockets: RawSocket[] = [];
-  while (sockets.length < count) {
-    const some = await Promise.all(Array.from({ length: AT_ONCE }, () => connectSocket(pusher.url)));
-    for (const [at, { socket }] of some.entries()) socket.write(await requestOf(sockets.length + at));
-    sockets.push(...some);
-  }
-  await until("all are connected", async () => {
-    return (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === count;
-  });
+/** Connects a client for each request. */
+async function connectAll(pusher: TestPusher, requests: readonly string[]): Promise<RawSocket[]> {
+  const sockets = await openSockets(pusher, requests.length);
+  for (const [at, { socket }] of sockets.entries()) socket.write(requests[at] ?? "");
+  await untilConnected(pusher, requests.length);
   return sockets;
 }
 
@@ -49,25 +38,19 @@ async function sendAtOnce(
   answer: RegExp,
 ) {
   await longestTickMs(pusher);
-  pusher.process.kill("SIGSTOP");
-  for (const [at, { socket }] of sockets.entries()) socket.write(clientFrame(TEXT, Buffer.from(frames[at] ?? "")));
-  await until("all frames are written", () => sockets.every(({ socket }) => socket.writableLength === 0));
+  await writeToStopped(pusher, sockets, (at) => clientFrame(TEXT, Buffer.from(frames[at] ?? "")));
   pusher.process.kill("SIGCONT");
   await until("all answers", () => sockets.every(({ received }) => answer.test(received().toString("latin1"))), 60_000);
   return longestTickMs(pusher);
 }
 
-function upgrade(path: string, ...headers: string[]): string {
-  const [, ...rest] = HANDSHAKE;
-  return [`GET ${path} HTTP/1.1`, ...rest, ...headers, "", ""].join("\r\n");
-}
-
 test("three thousand members that join at the same time take ticks below 50 ms of work", async () => {
   await using pusher = await startPusher({ nats: nats.url, env });
-  const sockets = await connectAll(pusher, CLIENTS, async (at) => {
-    const token = await signToken({ sub: `user-${at}`, topics: [">"], presence: [">"] });
-    return upgrade(`/?token=${token}`, "Sec-WebSocket-Protocol: fanwire.v1");
-  });
+  const tokens = await Promise.all(
+    Array.from({ length: CLIENTS }, (_, at) => signToken({ sub: `user-${at}`, topics: [">"], presence: [">"] })),
+  );
+  const requests = tokens.map((token) => upgradeRequest(`/?token=${token}`, "Sec-WebSocket-Protocol: fanwire.v1"));
+  const sockets = await connectAll(pusher, requests);
 
   for (const [what, topicOf] of [
     ["of one topic", () => "same"],
@@ -86,7 +69,8 @@ test("three thousand members that join at the same time take ticks below 50 ms o
 
 test("two thousand Pusher clients that join channels at the same time take ticks below 50 ms of work", async () => {
   await using pusher = await startPusher({ nats: nats.url, env });
-  const sockets = await connectAll(pusher, PUSHER_CLIENTS, async () => upgrade(`/app/${demoApp.key}?protocol=7`));
+  const request = upgradeRequest(`/app/${demoApp.key}?protocol=7`);
+  const sockets = await connectAll(pusher, Array(PUSHER_CLIENTS).fill(request));
   const sdk = signer();
   await until("all are greeted", () => sockets.every(({ received }) => received().includes("socket_id")));
   const ids = sockets.map(({ received }) => /socket_id\\":\\"([\d.]+)/.exec(received().toString("latin1"))?.[1] ?? "");

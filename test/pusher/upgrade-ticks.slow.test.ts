@@ -1,14 +1,12 @@
 import { test } from "vitest";
-import { metric, startPusher, type TestPusher } from "../support/cluster.ts";
+import { startPusher, type TestPusher } from "../support/cluster.ts";
 import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
-import { connectSocket, HANDSHAKE, type RawSocket } from "../support/raw-socket.ts";
 import { expectShortTicks, longestTickMs, tickMonitor } from "../support/tick-monitor.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
+import { openSockets, untilConnected, upgradeRequest, writeToStopped } from "./sockets-at-once.ts";
 
 const CLIENTS = 3_000;
-/** Connections at once, below the length of a listen queue. */
-const AT_ONCE = 200;
 
 const { nats } = useCluster();
 const env = {
@@ -18,43 +16,26 @@ const env = {
   ...tickMonitor,
 };
 
-function upgrade(path: string, ...headers: string[]): string {
-  const [, ...rest] = HANDSHAKE;
-  return [`GET ${path} HTTP/1.1`, ...rest, ...headers, "", ""].join("\r\n");
-}
-
-async function connectAll(pusher: TestPusher): Promise<RawSocket[]> {
-  const sockets: RawSocket[] = [];
-  while (sockets.length < CLIENTS) {
-    sockets.push(...(await Promise.all(Array.from({ length: AT_ONCE }, () => connectSocket(pusher.url)))));
-  }
-  return sockets;
-}
-
 /** Lets the worker find the request of each socket in one tick. Returns the longest tick until all are answered. */
 async function requestAtOnce(pusher: TestPusher, request: string, answer: string): Promise<number> {
-  const sockets = await connectAll(pusher);
+  const sockets = await openSockets(pusher, CLIENTS);
   await longestTickMs(pusher);
-  pusher.process.kill("SIGSTOP");
-  for (const { socket } of sockets) socket.write(request);
-  await until("all requests are written", () => sockets.every(({ socket }) => socket.writableLength === 0));
+  await writeToStopped(pusher, sockets, () => request);
   pusher.process.kill("SIGCONT");
   await until("all answers", () => sockets.every(({ received }) => received().includes(answer)), 60_000);
   const longest = await longestTickMs(pusher);
   for (const { socket } of sockets) socket.destroy();
-  await until("no connection is left", async () => {
-    return (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 0;
-  });
+  await untilConnected(pusher, 0);
   return longest;
 }
 
 test.each([
-  ["raw", upgrade("/?topic=busy"), "подключено"],
-  ["fanwire.v1", upgrade("/?topic=busy", "Sec-WebSocket-Protocol: fanwire.v1"), "welcome"],
-  ["Pusher", upgrade(`/app/${demoApp.key}?protocol=7`), "socket_id"],
-  ["unknown Pusher app", upgrade("/app/unknown?protocol=7"), "4001"],
+  ["raw", upgradeRequest("/?topic=busy"), "подключено"],
+  ["fanwire.v1", upgradeRequest("/?topic=busy", "Sec-WebSocket-Protocol: fanwire.v1"), "welcome"],
+  ["Pusher", upgradeRequest(`/app/${demoApp.key}?protocol=7`), "socket_id"],
+  ["unknown Pusher app", upgradeRequest("/app/unknown?protocol=7"), "4001"],
   ["SSE", "GET /sse?topic=busy HTTP/1.1\r\nHost: x\r\n\r\n", "fanwire.welcome"],
-  ["refused", upgrade("/socket.io/"), "404"],
+  ["refused", upgradeRequest("/socket.io/"), "404"],
 ])(
   "three thousand %s clients that the worker reads in one tick take ticks below 50 ms of work",
   async (kind, request, answer) => {
