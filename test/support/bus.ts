@@ -1,17 +1,25 @@
-import { type Bus, type HeaderEntries, type NatsBus, startNatsBus } from "@fanwire/bus";
+import { type Bus, type BusConfig, type HeaderEntries, type NatsBus, startNatsBus } from "@fanwire/bus";
 import { type ControlRequest, Subjects, type WorkerDescription, workerDescription } from "@fanwire/protocol";
-import { createLog } from "@fanwire/service";
+import { createLog, type Log } from "@fanwire/service";
 
 export const subjects = new Subjects();
 
 export type TestBus = NatsBus & AsyncDisposable;
 
 /** Connects a bus to the NATS of the cluster. */
-export async function connectBus(...servers: string[]): Promise<TestBus> {
+export function connectBus(...servers: string[]): Promise<TestBus> {
+  return openBus({ servers });
+}
+
+/** Connects a bus, by default one with the settings of services on a NATS without users. */
+export async function openBus(
+  config: Pick<BusConfig, "servers"> & Partial<BusConfig>,
+  log: Log = createLog("test", "silent"),
+): Promise<TestBus> {
   const bus = await startNatsBus({
-    config: { servers, prefix: "fanwire", credentials: { kind: "none" }, tls: undefined },
+    config: { prefix: "fanwire", credentials: { kind: "none" }, tls: undefined, ...config },
     name: "test",
-    log: createLog("test", "silent"),
+    log,
     signal: AbortSignal.timeout(20_000),
   });
   return Object.assign(bus, { [Symbol.asyncDispose]: () => bus.stop() });

@@ -1,6 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { type NatsBus, startNatsBus } from "@fanwire/bus";
-import { createLog } from "@fanwire/service";
+import { openBus, type TestBus } from "./bus.ts";
 import { startNats, type TestNats } from "./nats.ts";
 
 const CONF = fileURLToPath(new URL("../../deploy/nats-users.conf", import.meta.url));
@@ -19,13 +18,6 @@ export function natsUser(user: NatsUser): Record<string, string> {
   return { FANWIRE_NATS_USER: user, FANWIRE_NATS_PASSWORD: user };
 }
 
-export async function connectAs(url: string, user: NatsUser): Promise<NatsBus & AsyncDisposable> {
-  const credentials = { kind: "user", user, password: user } as const;
-  const bus = await startNatsBus({
-    config: { servers: [url], prefix: "fanwire", credentials, tls: undefined },
-    name: `test ${user}`,
-    log: createLog("test", "silent"),
-    signal: AbortSignal.timeout(20_000),
-  });
-  return Object.assign(bus, { [Symbol.asyncDispose]: () => bus.stop() });
+export function connectAs(url: string, user: NatsUser): Promise<TestBus> {
+  return openBus({ servers: [url], credentials: { kind: "user", user, password: user } });
 }

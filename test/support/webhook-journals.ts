@@ -1,15 +1,13 @@
-import { Journal, startNatsBus } from "@fanwire/bus";
+import { Journal } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { createLog } from "@fanwire/service";
+import { connectBus } from "./bus.ts";
 
 const log = createLog("test", "silent");
 
 /** Opens the streams of a webhook sender, with a bus of their own, which the caller stops. */
 export async function openWebhookJournals(natsUrl: string) {
-  const bus = await startNatsBus({
-    config: { servers: [natsUrl], prefix: "fanwire", credentials: { kind: "none" }, tls: undefined },
-    ...{ name: "test", log, signal: AbortSignal.timeout(20_000) },
-  });
+  const bus = await connectBus(natsUrl);
   const subjects = new Subjects();
   const limits = { maxAgeMs: 0, maxBytes: -1, replicas: 1 };
   const [stored, saved] = [subjects.allStoredEvents, subjects.allWebhookRecords];
