@@ -4,15 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parsePosition } from "@fanwire/protocol";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { connectBus, type TestBus } from "../support/bus.ts";
 import { startPusher } from "../support/cluster.ts";
 import { openPublications, type TestPublications, topic } from "../support/durable.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
+import { askStream } from "../support/jetstream.ts";
 import { startProcess } from "../support/process.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const { nats } = useCluster();
+const { nats, bus } = useCluster();
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "fanwire-backup-"));
@@ -34,27 +34,18 @@ async function appendAll(publications: TestPublications, from: number, to: numbe
 }
 
 /** Stores an item of a queue in the stream of the channel servers. */
-async function createQueue(bus: TestBus): Promise<void> {
+async function createQueue(): Promise<void> {
   const config = { name: "FANWIRE_CHANNEL_QUEUES", subjects: ["fanwire.channel.queue.>"], retention: "workqueue" };
-  const created = await bus.request(
-    "$JS.API.STREAM.CREATE.FANWIRE_CHANNEL_QUEUES",
-    Buffer.from(JSON.stringify(config)),
-    {
-      timeoutMs: 5_000,
-    },
-  );
-  if (!created.ok) throw new Error(created.reason);
+  await askStream(bus, "CREATE.FANWIRE_CHANNEL_QUEUES", config);
   await bus.publish("fanwire.channel.queue.jobs", Buffer.from("job"));
 }
 
-async function messagesIn(bus: TestBus, stream: string): Promise<number> {
-  const info = await bus.request(`$JS.API.STREAM.INFO.${stream}`, Buffer.alloc(0), { timeoutMs: 5_000 });
-  return info.ok ? JSON.parse(Buffer.from(info.message.data).toString()).state?.messages : -1;
+async function messagesIn(stream: string): Promise<number | undefined> {
+  return (await askStream(bus, `INFO.${stream}`)).state?.messages;
 }
 
 test("positions beyond a backup are not recovered after its restore, although their sequences are used again", async () => {
-  await using bus = await connectBus(nats.url);
-  await createQueue(bus);
+  await createQueue();
   let early = "";
   let late = "";
   {
@@ -75,7 +66,7 @@ test("positions beyond a backup are not recovered after its restore, although th
     /restored FANWIRE_HISTORY: 5 messages.*\nrestored FANWIRE_CHANNEL_QUEUES: 1 messages/,
   );
   expect(restored.code).toBe(0);
-  expect([await messagesIn(bus, "FANWIRE_HISTORY"), await messagesIn(bus, "FANWIRE_CHANNEL_QUEUES")]).toEqual([5, 1]);
+  expect([await messagesIn("FANWIRE_HISTORY"), await messagesIn("FANWIRE_CHANNEL_QUEUES")]).toEqual([5, 1]);
   // Programs publish past the publishers before any service looks.
   for (let at = 1; at <= 20; at++) await bus.publish("fanwire.history.topic.t", Buffer.from(`other ${at}`));
 
@@ -102,34 +93,32 @@ test("positions beyond a backup are not recovered after its restore, although th
 });
 
 test("a history of many megabytes is the same after its restore", async () => {
-  await using bus = await connectBus(nats.url);
   await using publications = await openPublications([nats.url]);
   const contents = Array.from({ length: 100 }, () => randomBytes(150_000).toString("base64"));
   let last = "";
   for (const content of contents) last = await publications.append(topic("large"), content);
   expect(await backup("save", folder)).toMatchObject({ code: 0 });
-  const before = await messagesIn(bus, "FANWIRE_HISTORY");
+  const before = await messagesIn("FANWIRE_HISTORY");
 
   expect(await backup("restore", folder, "--replace")).toMatchObject({ code: 0 });
 
-  expect(await messagesIn(bus, "FANWIRE_HISTORY")).toBe(before);
+  expect(await messagesIn("FANWIRE_HISTORY")).toBe(before);
   const found = await publications.history.find(Number(last.split("-")[1]));
   expect(found.ok && Buffer.from(found.publication?.content ?? "").toString()).toBe(contents.at(-1));
 });
 
 test("a damaged backup replaces nothing", async () => {
-  await using bus = await connectBus(nats.url);
   await using publications = await openPublications([nats.url]);
   await appendAll(publications, 1, 100);
   expect(await backup("save", folder)).toMatchObject({ code: 0 });
-  const before = await messagesIn(bus, "FANWIRE_HISTORY");
+  const before = await messagesIn("FANWIRE_HISTORY");
   const archive = join(folder, "FANWIRE_HISTORY", "stream.tar.s2");
 
   for (const damage of [() => truncateSync(archive, statSync(archive).size - 100), () => rmSync(archive)]) {
     damage();
     const restored = await backup("restore", folder, "--replace");
     expect(restored).toMatchObject({ code: 1, output: expect.stringMatching(/is damaged: .*\. Nothing was changed/) });
-    expect(await messagesIn(bus, "FANWIRE_HISTORY")).toBe(before);
+    expect(await messagesIn("FANWIRE_HISTORY")).toBe(before);
   }
 });
 

@@ -2,15 +2,14 @@ import { expect, test } from "vitest";
 import { everyone, topic } from "../support/durable.ts";
 import { startHistory, type TestHistory } from "../support/history.ts";
 import { appended, numbers, replay } from "../support/history-calls.ts";
+import { askStream } from "../support/jetstream.ts";
 import { until } from "../support/wait.ts";
 
 const LAST = "FANWIRE_HISTORY_LAST";
 
 /** Sends a request about the stream. Returns whether it was answered without an error. */
 async function ask({ bus }: TestHistory, request: string, body: object = {}): Promise<boolean> {
-  const content = Buffer.from(JSON.stringify(body));
-  const outcome = await bus.request(`$JS.API.STREAM.${request}.${LAST}`, content, { timeoutMs: 5_000 });
-  return outcome.ok && JSON.parse(Buffer.from(outcome.message.data).toString()).error === undefined;
+  return (await askStream(bus, `${request}.${LAST}`, body)).error === undefined;
 }
 
 test("last publications are kept again after their stream was deleted, and prove what is stored from then on", async () => {

@@ -6,6 +6,7 @@ import { beforeAll, expect, test } from "vitest";
 import { everyone } from "../support/durable.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire, type FanwireMessage } from "../support/fanwire-client.ts";
+import { askStream, type StreamAnswer } from "../support/jetstream.ts";
 import { expectNoRepeats, expectOrder, expectPositions } from "../support/recovery-checks.ts";
 import { RecoveryModel, type ResumingReader, type Stored, type Truth } from "../support/recovery-model.ts";
 import { type Reader, type Round, roundOf, type Since, USERS } from "../support/recovery-rounds.ts";
@@ -46,12 +47,8 @@ beforeAll(async () => {
   for (const user of USERS) tokens.set(user, await signToken({ sub: user }));
 });
 
-/** Sends a request to JetStream without code of the bus. */
-async function ask(request: string, body: object = {}): Promise<Record<string, unknown>> {
-  const content = Buffer.from(JSON.stringify(body));
-  const outcome = await history.bus.request(`$JS.API.STREAM.${request}.FANWIRE_HISTORY`, content, { timeoutMs: 5_000 });
-  if (!outcome.ok) throw new Error(outcome.reason);
-  return JSON.parse(Buffer.from(outcome.message.data).toString());
+function ask(request: string, body: object = {}): Promise<StreamAnswer> {
+  return askStream(history.bus, `${request}.FANWIRE_HISTORY`, body);
 }
 
 /**
@@ -75,7 +72,7 @@ async function recreate({ perSubject, whole }: NonNullable<Round["recreate"]>): 
     await ask("DELETE");
     if ((await ask("CREATE", config)).error !== undefined) return false;
     const limit = await until("a service has saved the limit", async () => {
-      const { config: present } = (await ask("INFO")) as { config: Record<string, string | undefined> }; // as JetStream documents it
+      const { config: present } = await ask("INFO");
       return /^\(kept per subject: .*?\)/.exec(present?.description ?? "")?.[0];
     });
     return limit === `(kept per subject: ${perSubject})`;
@@ -89,8 +86,8 @@ async function recreate({ perSubject, whole }: NonNullable<Round["recreate"]>): 
  */
 async function change(changes: Readonly<Record<string, number>>): Promise<void> {
   await until("the change is in force", async () => {
-    const { config: present } = (await ask("INFO")) as { config: Record<string, unknown> }; // as JetStream documents it
-    if (Object.entries(changes).every(([name, value]) => present[name] === value)) return true;
+    const { config: present } = await ask("INFO");
+    if (Object.entries(changes).every(([name, value]) => present?.[name] === value)) return true;
     await ask("UPDATE", { ...present, ...changes });
     return false;
   });
@@ -147,18 +144,11 @@ async function fail(fault: NonNullable<Round["fault"]>): Promise<void> {
 async function stored(): Promise<Stored> {
   const state = await history.history.state();
   if (!state.ok) throw new Error(state.detail);
-  const info = await ask("INFO", { deleted_details: true });
-  const {
-    first_seq,
-    last_seq,
-    deleted = [],
-  } = info.state as {
-    first_seq: number;
-    last_seq: number;
-    deleted?: number[];
-  }; // as JetStream documents it
+  const { state: described } = await ask("INFO", { deleted_details: true });
+  if (described === undefined) throw new Error("not described");
   const { epoch, maxPerSubject } = state.history;
-  return { epoch, maxPerSubject, first: first_seq, last: last_seq, deleted: new Set(deleted) };
+  const { first_seq: first, last_seq: last, deleted } = described;
+  return { epoch, maxPerSubject, first, last, deleted: new Set(deleted) };
 }
 
 async function publish(to: DurableTarget): Promise<string> {

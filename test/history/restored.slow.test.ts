@@ -7,6 +7,7 @@ import { connectBus } from "../support/bus.ts";
 import { startPusher } from "../support/cluster.ts";
 import { openPublications, type TestPublications, topic } from "../support/durable.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
+import { askStream } from "../support/jetstream.ts";
 import { startLink } from "../support/link.ts";
 import { startNats, type TestNats } from "../support/nats.ts";
 import { until } from "../support/wait.ts";
@@ -53,8 +54,7 @@ async function appendAll(publications: TestPublications, from: number, to: numbe
 }
 
 async function isWitnessed({ bus }: TestPublications, messages: number): Promise<boolean> {
-  const outcome = await bus.request(`$JS.API.STREAM.INFO.${WITNESS}`, Buffer.alloc(0), { timeoutMs: 1_000 });
-  const state = outcome.ok && JSON.parse(Buffer.from(outcome.message.data).toString()).state;
+  const { state } = await askStream(bus, `INFO.${WITNESS}`);
   return state?.last_seq === messages;
 }
 

@@ -1,13 +1,11 @@
-import {
-  type HistoryConfig,
-  type JetStreamHistory,
-  type NatsBus,
-  openJetStreamHistory,
-  startNatsBus,
-} from "@fanwire/bus";
+import { type HistoryConfig, type JetStreamHistory, type NatsBus, openJetStreamHistory } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { createLog, type Log } from "@fanwire/service";
+import { openBus } from "./bus.ts";
+import { askStream, type StreamAnswer } from "./jetstream.ts";
 import { startNats } from "./nats.ts";
+import type { TestNatsCluster } from "./nats-cluster.ts";
+import { until } from "./wait.ts";
 
 const defaultHistoryConfig: HistoryConfig = {
   maxAgeSeconds: 3_600,
@@ -35,18 +33,12 @@ export async function openHistory({
   servers,
   config,
   prefix = "fanwire",
-  logger,
+  logger: log = createLog("test", "silent"),
   user,
 }: TestHistoryOptions): Promise<TestHistory> {
-  const log = logger ?? createLog("test", "silent");
   const subjects = new Subjects(prefix);
   const credentials = user === undefined ? { kind: "none" as const } : { kind: "user" as const, user, password: "p" };
-  const bus = await startNatsBus({
-    config: { servers, prefix, credentials, tls: undefined },
-    name: "test history",
-    log,
-    signal: AbortSignal.timeout(20_000),
-  });
+  const bus = await openBus({ servers, prefix, credentials }, log);
   const opened = await openJetStreamHistory({ bus, subjects, config: { ...defaultHistoryConfig, ...config }, log });
   return { bus, history: opened, subjects, [Symbol.asyncDispose]: () => bus.stop() };
 }
@@ -62,21 +54,33 @@ export async function startHistory(config: Partial<HistoryConfig> = {}): Promise
   return { ...opened, [Symbol.asyncDispose]: dispose };
 }
 
-/** The part of the stream description that names its nodes. */
-type HistoryCluster = { readonly leader?: string; readonly replicas?: readonly { readonly current: boolean }[] };
+/** Returns the NATS node that leads the history. Undefined without a leader or an answer. */
+export async function historyLeader(bus: NatsBus): Promise<string | undefined> {
+  return (await historyNodes(bus)).leader || undefined;
+}
 
-/** Returns the NATS node that leads the history, or "" without a leader or an answer. */
-export async function historyLeader(bus: NatsBus): Promise<string> {
-  return (await historyCluster(bus)).leader ?? "";
+/** Kills the NATS node that leads the history. Resolves with its name when another one leads. */
+export async function killHistoryLeader(cluster: TestNatsCluster, bus: NatsBus): Promise<string> {
+  const killed = await until("the history has a leader", () => historyLeader(bus));
+  await cluster.node(killed).stop("SIGKILL");
+  await until(
+    "another node leads",
+    async () => {
+      const leader = await historyLeader(bus);
+      return leader !== undefined && leader !== killed;
+    },
+    30_000,
+  );
+  return killed;
 }
 
 /** Returns whether `nodes` NATS nodes have the complete history, by its leader. */
 export async function isHistoryOn(bus: NatsBus, nodes: number): Promise<boolean> {
-  const { leader, replicas = [] } = await historyCluster(bus);
+  const { leader, replicas = [] } = await historyNodes(bus);
   return Boolean(leader) && replicas.filter(({ current }) => current).length >= nodes - 1;
 }
 
-async function historyCluster(bus: NatsBus): Promise<HistoryCluster> {
-  const outcome = await bus.request("$JS.API.STREAM.INFO.FANWIRE_HISTORY", Buffer.alloc(0), { timeoutMs: 5_000 });
-  return outcome.ok ? (JSON.parse(Buffer.from(outcome.message.data).toString()).cluster ?? {}) : {};
+async function historyNodes(bus: NatsBus): Promise<NonNullable<StreamAnswer["cluster"]>> {
+  const { cluster = {} } = await askStream(bus, "INFO.FANWIRE_HISTORY").catch((): StreamAnswer => ({}));
+  return cluster;
 }

@@ -11,8 +11,8 @@ import {
   pageOf,
   positionOf,
   replay,
-  text,
 } from "../history-calls.ts";
+import { askStream } from "../jetstream.ts";
 import { until } from "../wait.ts";
 
 /** Tests what every {@link History} must do. `start` creates an empty one with these limits. */
@@ -26,13 +26,11 @@ export function testHistoryContract(
 
       const positions = (await Promise.all(numbers(250).map((n) => append(opened, topic("a.b"), n)))).map(positionOf);
       await appended(opened, everyone, "other");
-      const first = pageOf(await history.read({ filter: subjects.historyFilter(topic("a.b")), after: 0, limit: 100 }));
-      const second = pageOf(
-        await history.read({ filter: subjects.historyFilter(topic("a.b")), after: first.through, limit: 100 }),
-      );
-      const third = pageOf(
-        await history.read({ filter: subjects.historyFilter(topic("a.b")), after: second.through, limit: 100 }),
-      );
+      const filter = subjects.historyFilter(topic("a.b"));
+      const readAfter = async (after: number) => pageOf(await history.read({ filter, after, limit: 100 }));
+      const first = await readAfter(0);
+      const second = await readAfter(first.through);
+      const third = await readAfter(second.through);
 
       expect(positions.map(({ sequence }) => sequence)).toEqual(numbers(250).map((n) => Number(n) + 1));
       expect(new Set(positions.map(({ epoch }) => epoch))).toEqual(new Set([history.epoch]));
@@ -87,8 +85,8 @@ export function testHistoryContract(
       expect(last.ok && Buffer.from(last.publication?.content ?? []).toString()).toBe("news.fr 9");
       expect(await history.last(subjects.history(topic("news.it")))).toEqual({ ok: true, publication: undefined });
       await until("no consumer is left", async () => {
-        const info = await bus.request("$JS.API.STREAM.INFO.FANWIRE_HISTORY", text(""), { timeoutMs: 1_000 });
-        return info.ok && JSON.parse(Buffer.from(info.message.data).toString()).state.consumer_count === 0;
+        const { state } = await askStream(bus, "INFO.FANWIRE_HISTORY");
+        return state?.consumer_count === 0;
       });
     });
 
@@ -142,7 +140,7 @@ export function testHistoryContract(
       const elsewhere = await append(opened, topic("b"), "three", "7");
       const page = pageOf(await opened.history.read({ filter: opened.subjects.allHistory, after: 0 }));
 
-      const { position } = { position: positionOf(first) };
+      const position = positionOf(first);
       expect(first).toEqual({ ok: true, position, duplicate: false });
       expect(again).toEqual({ ok: true, position, duplicate: true });
       expect(elsewhere).toEqual({ ok: true, position: { ...position, sequence: 2 }, duplicate: false });
@@ -196,10 +194,10 @@ export function testHistoryContract(
 
     test("a read is not complete after the history dropped publications by age", async () => {
       await using opened = await start({ maxAgeSeconds: 1 });
-      const [first] = [await appended(opened, everyone, "1")];
+      const first = await appended(opened, everyone, "1");
       const last = await appended(opened, everyone, "2");
 
-      await until("all connections are closed", async () => {
+      await until("both have expired", async () => {
         const state = await opened.history.state();
         return state.ok && state.history.firstSequence === 3;
       });
