@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { expect, test } from "vitest";
-import { missingBrowser, useBrowser } from "../support/browser.ts";
+import { describeInBrowser } from "../support/browser.ts";
 import { startLaravelApp } from "../support/laravel-app.ts";
 import { run } from "../support/packed.ts";
 import { hasPhp } from "../support/php-peer.ts";
@@ -26,7 +26,6 @@ const settings = Object.fromEntries(
 
 const env = pusherAppsEnv();
 const { pusher, publisher } = useCluster({ pusher: { ...env, PUSHER_WORKERS: "1" }, publisher: env });
-const browser = useBrowser();
 
 test.skipIf(!hasPhp)(
   "the files of the Laravel example are valid PHP, and its configuration names the publisher",
@@ -47,9 +46,8 @@ test.skipIf(!hasPhp)(
   },
 );
 
-test.skipIf(!hasPhp || missingBrowser !== undefined)(
-  "Echo of the Laravel example receives a private event, published by the request that Laravel sends",
-  async () => {
+describeInBrowser("Echo of the Laravel example", (browser) => {
+  test.skipIf(!hasPhp)("receives a private event, published by the request that Laravel sends", async () => {
     await using laravel = await startLaravelApp(publisher);
     const page = await browser.newPage({ extraHTTPHeaders: { "X-User": "7" } });
     await page.goto(`${laravel.url}/page`);
@@ -64,8 +62,8 @@ test.skipIf(!hasPhp || missingBrowser !== undefined)(
 
     await until("the event arrives", () => page.evaluate<boolean>("received.length > 0"));
     expect(await page.evaluate("received")).toEqual([{ id: 7, total: 9 }]);
-  },
-);
+  });
+});
 
 /** Bundles echo.js for a browser, as Vite does with the variables of .env. */
 async function bundleEcho(port: string): Promise<string> {

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Browser, chromium, type Page } from "playwright-core";
-import { afterAll, beforeAll } from "vitest";
+import { afterAll, beforeAll, describe } from "vitest";
 import { LatePart } from "./late-part.ts";
 
 export const BROWSER_PATH = "/usr/bin/chromium";
@@ -13,6 +13,12 @@ export const missingBrowser = existsSync(BROWSER_PATH)
   : `there is no ${BROWSER_PATH}: apt-get install --no-install-recommends chromium`;
 
 if (missingBrowser !== undefined) console.warn(`Tests in a browser are skipped: ${missingBrowser}.`);
+
+/** Groups tests that use a browser. Without one they are skipped, and the name of the group has the reason. */
+export function describeInBrowser(name: string, tests: (browser: Browser) => void | Promise<void>): void {
+  const skipped = missingBrowser === undefined ? "" : ` (skipped: ${missingBrowser})`;
+  describe.skipIf(missingBrowser !== undefined)(`${name}${skipped}`, () => tests(useBrowser()));
+}
 
 /** Starts a browser before the tests of the `describe` that calls it, and closes it after them. */
 export function useBrowser(): Browser {
