@@ -28,7 +28,6 @@ const HISTORY_ENV = {
 
 export type ChaosCluster = AsyncDisposable & {
   readonly nats: ChaosNats;
-  /** Worker ids of all pushers. */
   readonly clock: ShiftedClock;
   readonly pushers: readonly Part<TestPusher>[];
   readonly publishers: readonly Part<TestPublisher>[];
@@ -91,12 +90,4 @@ export async function connectionsOf({ history }: ChaosCluster): Promise<number> 
 export async function workersOf({ history }: ChaosCluster, pusher: Part<TestPusher>): Promise<RunningWorker[]> {
   const ids = new Set(workerIdsOf(pusher));
   return (await describeWorkers(history.bus)).filter(({ id }) => ids.has(id));
-}
-
-export function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 }

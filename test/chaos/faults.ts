@@ -2,9 +2,11 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { historyLeader, isHistoryOn } from "../support/history.ts";
+import type { Link } from "../support/link.ts";
+import { isRunning } from "../support/process.ts";
 import { until } from "../support/wait.ts";
-import { type ChaosCluster, connectionsOf, isAlive, type RunningWorker, workerIdsOf, workersOf } from "./cluster.ts";
-import { type ChaosNode, fillDisk, setLinks } from "./nats-nodes.ts";
+import { type ChaosCluster, connectionsOf, type RunningWorker, workerIdsOf, workersOf } from "./cluster.ts";
+import { type ChaosNode, fillDisk } from "./nats-nodes.ts";
 import type { Random } from "./random.ts";
 import { TOKEN_LIFETIME_MS } from "./readers.ts";
 import type { Part } from "./service-process.ts";
@@ -47,73 +49,48 @@ const AN_HOUR_MS = 3_600_000;
  */
 const REPLICAS_AGREE = "2.10.0";
 
+/** Faults after which the replicas of the history may differ on an old nats-server. */
+const replicaFaults: readonly Fault[] = [
+  { name: "NATS node killed", run: (context) => onNode(context, killNode) },
+  { name: "NATS node hangs", run: (context) => onNode(context, hangNode) },
+  { name: "NATS nodes killed one after the other", isLong: true, run: (context) => onEachNode(context, killNode) },
+  { name: "NATS nodes hang one after the other", isLong: true, run: (context) => onEachNode(context, hangNode) },
+  { name: "history leader killed", run: (context) => onLeader(context, killNode) },
+  { name: "history leader hangs", run: (context) => onLeader(context, hangNode) },
+  {
+    name: "history leader cut off from clients and nodes",
+    run: (context) => onLeader(context, impair(allLinks, "stall")),
+  },
+  { name: "NATS node cut off from the others", run: (context) => onNode(context, impair(routeLinks, "cut")) },
+  { name: "NATS node is silent to the others", run: (context) => onNode(context, impair(routeLinks, "stall")) },
+  { name: "NATS node is slow to the others", run: (context) => onNode(context, impair(routeLinks, "slow")) },
+  { name: "NATS node trickles to the others", run: (context) => onNode(context, impair(routeLinks, "trickle")) },
+  { name: "NATS node stops as a lame duck", run: (context) => onNode(context, retireNode) },
+  { name: "NATS node loses its storage", run: (context) => onNode(context, wipeNode) },
+  { name: "disk of a NATS node full", needsDisk: true, run: fillNode },
+  { name: "all NATS nodes killed", run: killAllNodes },
+  { name: "all NATS nodes hang", run: hangAllNodes },
+];
+
 export const faults: readonly Fault[] = [
   { name: "worker killed", run: (context) => onWorker(context, killWorker) },
   { name: "worker hangs and goes on", run: (context) => onWorker(context, hangWorker) },
   { name: "worker hangs permanently", isLong: true, run: (context) => onWorker(context, hangWorkerPermanently) },
   { name: "supervisor killed", run: killSupervisor },
-  { name: "supervisor hangs", run: ({ cluster, random, untilRed }) => hang(random.pick(cluster.pushers), untilRed) },
+  { name: "supervisor hangs", run: (context) => hangPart(context, context.cluster.pushers) },
   { name: "rolling restart of the pushers", run: restartPushers },
   { name: "clocks of the pushers jump ahead", run: expireTokens },
   { name: "clocks of the pushers jump back", run: (context) => onWorker(context, killWorkerInThePast) },
   { name: "publisher killed", run: (context) => killPart(context, context.cluster.publishers) },
-  { name: "publisher hangs", run: ({ cluster, random, untilRed }) => hang(random.pick(cluster.publishers), untilRed) },
+  { name: "publisher hangs", run: (context) => hangPart(context, context.cluster.publishers) },
   { name: "channel server killed", run: (context) => killPart(context, context.cluster.channels) },
-  {
-    name: "channel server hangs",
-    run: ({ cluster, random, untilRed }) => hang(random.pick(cluster.channels), untilRed),
-  },
-  { name: "NATS node killed", minServer: REPLICAS_AGREE, run: (context) => onNode(context, killNode) },
-  { name: "NATS node hangs", minServer: REPLICAS_AGREE, run: (context) => onNode(context, hangNode) },
-  {
-    name: "NATS nodes killed one after the other",
-    minServer: REPLICAS_AGREE,
-    isLong: true,
-    run: (context) => onEachNode(context, killNode),
-  },
-  {
-    name: "NATS nodes hang one after the other",
-    minServer: REPLICAS_AGREE,
-    isLong: true,
-    run: (context) => onEachNode(context, hangNode),
-  },
-  { name: "history leader killed", minServer: REPLICAS_AGREE, run: (context) => onLeader(context, killNode) },
-  { name: "history leader hangs", minServer: REPLICAS_AGREE, run: (context) => onLeader(context, hangNode) },
-  {
-    name: "history leader cut off from clients and nodes",
-    minServer: REPLICAS_AGREE,
-    run: (context) => onLeader(context, isolateNode),
-  },
-  { name: "NATS node resets and refuses clients", run: (context) => onNode(context, throughLink("cut")) },
-  { name: "NATS node says nothing to clients", run: (context) => onNode(context, throughLink("stall")) },
-  { name: "NATS node is slow", run: (context) => onNode(context, throughLink("slow")) },
+  { name: "channel server hangs", run: (context) => hangPart(context, context.cluster.channels) },
+  { name: "NATS node resets and refuses clients", run: (context) => onNode(context, impair(clientLinks, "cut")) },
+  { name: "NATS node says nothing to clients", run: (context) => onNode(context, impair(clientLinks, "stall")) },
+  { name: "NATS node is slow", run: (context) => onNode(context, impair(clientLinks, "slow")) },
   { name: "NATS node loses messages", run: (context) => onNode(context, loseMessages) },
-  { name: "NATS node trickles", run: (context) => onNode(context, throughLink("trickle")) },
-  {
-    name: "NATS node cut off from the others",
-    minServer: REPLICAS_AGREE,
-    run: (context) => onNode(context, throughRoutes("cut")),
-  },
-  {
-    name: "NATS node is silent to the others",
-    minServer: REPLICAS_AGREE,
-    run: (context) => onNode(context, throughRoutes("stall")),
-  },
-  {
-    name: "NATS node is slow to the others",
-    minServer: REPLICAS_AGREE,
-    run: (context) => onNode(context, throughRoutes("slow")),
-  },
-  {
-    name: "NATS node trickles to the others",
-    minServer: REPLICAS_AGREE,
-    run: (context) => onNode(context, throughRoutes("trickle")),
-  },
-  { name: "NATS node stops as a lame duck", minServer: REPLICAS_AGREE, run: (context) => onNode(context, retireNode) },
-  { name: "NATS node loses its storage", minServer: REPLICAS_AGREE, run: (context) => onNode(context, wipeNode) },
-  { name: "disk of a NATS node full", minServer: REPLICAS_AGREE, needsDisk: true, run: fillNode },
-  { name: "all NATS nodes killed", minServer: REPLICAS_AGREE, run: killAllNodes },
-  { name: "all NATS nodes hang", minServer: REPLICAS_AGREE, run: hangAllNodes },
+  { name: "NATS node trickles", run: (context) => onNode(context, impair(clientLinks, "trickle")) },
+  ...replicaFaults.map((fault) => ({ ...fault, minServer: REPLICAS_AGREE })),
 ];
 
 async function onWorker(
@@ -152,7 +129,7 @@ async function hangWorkerPermanently({ id, pid }: RunningWorker, pusher: Part, c
   context.concern(id);
   process.kill(pid, "SIGSTOP");
   await context.untilRed(pusher);
-  await until("the process was killed", () => !isAlive(pid), 60_000);
+  await until("the process was killed", () => !isRunning(pid), 60_000);
 }
 
 /** All tokens expire: pushers close every connection and accept none until the clocks are right again. */
@@ -196,7 +173,8 @@ async function killPart({ random, concern, untilRed }: FaultContext, parts: read
   await part.replace("SIGKILL");
 }
 
-async function hang(part: Part, untilRed: FaultContext["untilRed"]): Promise<void> {
+async function hangPart({ random, untilRed }: FaultContext, parts: readonly Part[]): Promise<void> {
+  const part = random.pick(parts);
   part.kill("SIGSTOP");
   await untilRed(part);
   await delay(HOLD_MS);
@@ -222,11 +200,7 @@ async function onEachNode(
 }
 
 async function onLeader({ cluster }: FaultContext, act: (node: ChaosNode) => Promise<unknown>): Promise<void> {
-  const leader = await until(
-    "the history has a leader",
-    async () => (await historyLeader(cluster.history.bus)) || undefined,
-    60_000,
-  );
+  const leader = await until("the history has a leader", () => historyLeader(cluster.history.bus), 60_000);
   const node = cluster.nats.nodes.find(({ server }) => server.name === leader);
   if (node === undefined) throw new Error(`no node ${leader}`);
   await act(node);
@@ -244,11 +218,27 @@ async function hangNode({ server }: ChaosNode): Promise<void> {
   server.signal("SIGCONT");
 }
 
-function throughLink(mode: "cut" | "stall" | "slow" | "trickle"): (node: ChaosNode) => Promise<void> {
-  return async ({ clients }) => {
-    clients.set(mode);
+function clientLinks({ clients }: ChaosNode): readonly Link[] {
+  return [clients];
+}
+
+/** With its routes to the other nodes impaired, a node still serves its clients. */
+function routeLinks({ routes }: ChaosNode): readonly Link[] {
+  return routes;
+}
+
+function allLinks({ routes, clients }: ChaosNode): readonly Link[] {
+  return [...routes, clients];
+}
+
+function impair(
+  linksOf: (node: ChaosNode) => readonly Link[],
+  mode: "cut" | "stall" | "slow" | "trickle",
+): (node: ChaosNode) => Promise<void> {
+  return async (node) => {
+    for (const link of linksOf(node)) link.set(mode);
     await delay(LONG_HOLD_MS);
-    clients.set("pass");
+    for (const link of linksOf(node)) link.set("pass");
   };
 }
 
@@ -261,21 +251,6 @@ async function loseMessages({ clients }: ChaosNode): Promise<void> {
   };
   await delay(LONG_HOLD_MS);
   clients.drop = () => false;
-}
-
-/** Impairs the routes to the other nodes only: the node still serves its clients. */
-function throughRoutes(mode: "cut" | "stall" | "slow" | "trickle"): (node: ChaosNode) => Promise<void> {
-  return async ({ routes }) => {
-    setLinks(routes, mode);
-    await delay(LONG_HOLD_MS);
-    setLinks(routes, "pass");
-  };
-}
-
-async function isolateNode({ routes, clients }: ChaosNode): Promise<void> {
-  setLinks([...routes, clients], "stall");
-  await delay(LONG_HOLD_MS);
-  setLinks([...routes, clients], "pass");
 }
 
 async function retireNode({ server }: ChaosNode): Promise<void> {

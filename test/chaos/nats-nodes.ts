@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts } from "../support/free-ports.ts";
-import { type Link, type LinkMode, startLink } from "../support/link.ts";
+import { type Link, startLink } from "../support/link.ts";
 import { ClusterNode, clusterArgs } from "../support/nats-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -91,10 +91,6 @@ export async function startChaosNats(): Promise<ChaosNats> {
     directUrls: nodes.map(({ server }) => server.url),
     [Symbol.asyncDispose]: dispose,
   };
-}
-
-export function setLinks(links: readonly Link[], mode: LinkMode): void {
-  for (const link of links) link.set(mode);
 }
 
 /** Fills the disk of a node to the last byte. Returns a function that frees the space. */

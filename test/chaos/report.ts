@@ -77,19 +77,8 @@ export class Report {
   json(): object {
     const { published, acknowledged, delivered, pushed, faults } = this.#ledger;
     const { seed, rows, unjust, notRecovered, repeatedEvents, late } = this;
-    return {
-      seed,
-      published,
-      acknowledged,
-      delivered,
-      pushed,
-      ...faults,
-      unjust,
-      notRecovered,
-      repeatedEvents,
-      late,
-      rows,
-    };
+    const counts = { published, acknowledged, delivered, pushed };
+    return { seed, ...counts, ...faults, unjust, notRecovered, repeatedEvents, late, rows };
   }
 }
 
