@@ -1,11 +1,11 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { connect } from "@fanwire/client";
-import { SignJWT } from "jose";
 import { WebSocket } from "ws";
 import type { TestPusher } from "../support/cluster.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectRawClient } from "../support/raw-client.ts";
+import { signToken } from "../support/tokens.ts";
 import { until } from "../support/wait.ts";
 import { Names } from "./names.ts";
 
@@ -24,7 +24,7 @@ export class Population {
   failed = 0;
   received = 0;
   readonly #pusher: TestPusher;
-  readonly #secret: Uint8Array;
+  readonly #secret: string;
   readonly #lifeMs: number;
   readonly #stopping = new AbortController();
   readonly #lives: Promise<void>[];
@@ -36,7 +36,7 @@ export class Population {
     readonly lifeSeconds: number;
   }) {
     this.#pusher = options.pusher;
-    this.#secret = Buffer.from(options.secret);
+    this.#secret = options.secret;
     this.#lifeMs = options.lifeSeconds * 1_000;
     setMaxListeners(options.clients + 10, this.#stopping.signal);
     this.#lives = Array.from({ length: options.clients }, () => this.#liveAgainAndAgain());
@@ -121,11 +121,8 @@ export class Population {
   }
 
   #token(user: string): Promise<string> {
-    const seconds = TOKEN_SECONDS[Math.floor(Math.random() * TOKEN_SECONDS.length)] ?? 0;
-    return new SignJWT({ sub: user, topics: [">"] })
-      .setProtectedHeader({ alg: "HS256" })
-      .setExpirationTime(Math.floor(Date.now() / 1_000) + seconds)
-      .sign(this.#secret);
+    const expiresInSeconds = TOKEN_SECONDS[Math.floor(Math.random() * TOKEN_SECONDS.length)] ?? 0;
+    return signToken({ sub: user, topics: [">"] }, { expiresInSeconds, secret: this.#secret });
   }
 
   /** Waits, but no longer than until the population stops. */

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { postPublication } from "../support/http-api.ts";
 import type { Population } from "./population.ts";
 
 /** Requests in flight. When there are too many, the load waits. */
@@ -40,17 +41,8 @@ export class Publishing {
   }
 
   async #publish(): Promise<void> {
-    const status = await fetch(`${this.#publisherUrl}/v1/publications`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ ...this.#choose(), data: "x".repeat(100 + Math.floor(Math.random() * 900)) }),
-    }).then(
-      async (response) => {
-        await response.arrayBuffer();
-        return response.status;
-      },
-      () => 0,
-    );
+    const publication = { ...this.#choose(), data: "x".repeat(100 + Math.floor(Math.random() * 900)) };
+    const { status } = await postPublication({ url: this.#publisherUrl }, publication).catch(() => ({ status: 0 }));
     this.answers.set(status, (this.answers.get(status) ?? 0) + 1);
   }
 
