@@ -2,6 +2,7 @@ import { beforeAll, expect, test } from "vitest";
 import { metric, startPusher } from "../support/cluster.ts";
 import { everyone, openPublications, topic } from "../support/durable.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
+import { askStream } from "../support/jetstream.ts";
 import { startNats } from "../support/nats.ts";
 import { connectRawClient } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
@@ -43,30 +44,6 @@ test("a connected client that missed more than the history keeps is closed and n
   expect(await metric(pusher.adminUrl, "fanwire_pusher_history_missed_total")).toBe(1);
 });
 
-test("a worker that missed much of a topic over its limit delivers the rest at once, and closes its clients a few times at most", async () => {
-  const hot = await connectFanwire(pusher.url, { topic: "hot" });
-  const quiet = await connectFanwire(pusher.url, { topic: "quiet.*" });
-  // The worker keeps the shared subscription of a client that cannot resume.
-  const raw = await connectRawClient(`${pusher.url}?topic=hot`);
-  const missedBefore = await metric(pusher.adminUrl, "fanwire_pusher_history_missed_total");
-
-  link.cut();
-  const expected = Array.from({ length: 400 }, (_, at) => String(at));
-  // Each publication of a quiet topic follows one of the hot topic, which is dropped.
-  for (const each of expected) {
-    await history.append(topic("hot"), each);
-    await history.append(topic(`quiet.${each}`), each);
-  }
-  link.heal();
-
-  await until("the client of the hot topic is asked to reconnect", () => hot.close?.code === 4500);
-  await until("the quiet topics are delivered", () => quiet.publications.length === expected.length);
-  expect(quiet.data()).toEqual(expected);
-  expect(quiet.close).toBeUndefined();
-  await until("the last of the hot topic are delivered", () => raw.frames.length === KEPT);
-  expect(await metric(pusher.adminUrl, "fanwire_pusher_history_missed_total")).toBeLessThan(missedBefore + 4);
-});
-
 test("a client is closed once when the history dropped both a publication and the one before it", async () => {
   await using own = await startNats();
   await using tiny = await openPublications([own.url]);
@@ -77,8 +54,7 @@ test("a client is closed once when the history dropped both a publication and th
     storage: "memory",
     max_msgs: 1,
   };
-  const created = Buffer.from(JSON.stringify(config));
-  await tiny.bus.request("$JS.API.STREAM.CREATE.FANWIRE_HISTORY", created, { timeoutMs: 5_000 });
+  await askStream(tiny.bus, "CREATE.FANWIRE_HISTORY", config);
   await using alone = await startPusher({ nats: own.url, env: { PUSHER_WORKERS: "1" } });
   const client = await connectFanwire(alone.url);
   await tiny.append(everyone, "1");

@@ -1,7 +1,8 @@
-import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { caughtUp } from "../support/cluster.ts";
 import { topic } from "../support/durable.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
+import { residentBytes } from "../support/flat-memory.ts";
 import { expectShortTicks, longestTickMs, tickMonitor } from "../support/tick-monitor.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
@@ -39,15 +40,10 @@ async function store(count: number): Promise<void> {
   answers.unsubscribe();
 }
 
-function residentBytes(pid: number): number {
-  const [, kilobytes] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "latin1")) ?? [];
-  return Number(kilobytes) * 1_024;
-}
-
 test("a worker that missed a million publications catches up in short ticks, and answers resuming clients truthfully", async () => {
   const quiet = await history.append(topic("quiet"), "the last one");
   const start = await history.append(topic("busy.0"), "the first one");
-  await until("the worker has processed the history", () => atFrontier(start));
+  await caughtUp(pusher, start);
   const reader = await connectFanwire(pusher.url, { topic: "quiet" });
   const atRest = residentBytes(pusher.process.pid);
 
@@ -92,11 +88,3 @@ test("a worker that missed a million publications catches up in short ticks, and
     return longestTickMs(pusher);
   });
 });
-
-/** Returns whether the welcome of a new connection has at least this position. */
-async function atFrontier(position: string): Promise<boolean> {
-  const client = await connectFanwire(pusher.url);
-  const isThere = Number(String(client.welcome.position).split("-")[1]) >= Number(position.split("-")[1]);
-  client.socket.terminate();
-  return isThere;
-}

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { topic } from "../support/durable.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
@@ -46,9 +47,9 @@ test("a worker that was away while a topic exceeded its limit catches up althoug
   await until("both receive", () => quiet.publications.length > 50 && hot.frames.length > 50);
 
   link.cut();
-  await new Promise((resolve) => setTimeout(resolve, AWAY_MS));
+  await delay(AWAY_MS);
   link.heal();
-  await new Promise((resolve) => setTimeout(resolve, CATCH_UP_MS));
+  await delay(CATCH_UP_MS);
   const published = await load.stop();
   const stoppedAt = performance.now();
 

@@ -1,29 +1,17 @@
 import { expect, test } from "vitest";
 import { everyone, topic } from "../support/durable.ts";
-import { openHistory, type TestHistory } from "../support/history.ts";
+import { openHistory, startHistory, type TestHistory } from "../support/history.ts";
 import { appended, numbers, replay } from "../support/history-calls.ts";
+import { askStream, editStream } from "../support/jetstream.ts";
 import { startNats } from "../support/nats.ts";
 import { until } from "../support/wait.ts";
 
-type StreamConfig = Readonly<Record<string, unknown>> & { readonly description?: string };
+const HISTORY = "FANWIRE_HISTORY";
 
-/** Sends a request to JetStream without code of the history. */
-async function ask(opened: TestHistory, request: string, body: object = {}): Promise<{ config: StreamConfig }> {
-  const content = Buffer.from(JSON.stringify(body));
-  const outcome = await opened.bus.request(`$JS.API.STREAM.${request}.FANWIRE_HISTORY`, content, { timeoutMs: 5_000 });
-  if (!outcome.ok) throw new Error(outcome.reason);
-  const answer = JSON.parse(Buffer.from(outcome.message.data).toString());
-  if (answer.error !== undefined) throw new Error(answer.error.description);
-  return answer;
+async function descriptionOf({ bus }: TestHistory): Promise<string | undefined> {
+  return (await askStream(bus, `INFO.${HISTORY}`)).config?.description;
 }
 
-/** Changes the configuration, as `nats stream edit` does. */
-async function edit(opened: TestHistory, change: object): Promise<void> {
-  const { config } = await ask(opened, "INFO");
-  await ask(opened, "UPDATE", { ...config, ...change });
-}
-
-const descriptionOf = async (opened: TestHistory) => (await ask(opened, "INFO")).config.description;
 const raised = { max_msgs_per_subject: 1_000 };
 
 test("publications dropped under a lower limit are missing after the limit was raised, also for services that start later", async () => {
@@ -33,7 +21,7 @@ test("publications dropped under a lower limit are missing after the limit was r
   for (const n of numbers(8)) await appended(opened, topic("full"), n);
   const quiet = topic("quiet");
 
-  await edit(opened, raised);
+  await editStream(opened.bus, HISTORY, raised);
   expect(await replay(opened, topic("full"), first)).toMatchObject({ isComplete: false });
   expect(await opened.history.lostSubjects(first, 6)).toMatchObject({
     subjects: new Set([opened.subjects.history(topic("full"))]),
@@ -50,31 +38,17 @@ test("publications dropped under a lower limit are missing after the limit was r
   expect(await replay(later, topic("full"), atRaise)).toMatchObject({ isComplete: true });
 });
 
-test("a limit that was raised while no service ran is noticed", async () => {
-  await using nats = await startNats();
-  await using editor = await openHistory({ servers: [nats.url] });
-  const opened = await openHistory({ servers: [nats.url], config: { maxPerSubject: 3 } });
-  const first = await appended(opened, everyone, "remains stored");
-  for (const n of numbers(8)) await appended(opened, topic("full"), n);
-  await opened[Symbol.asyncDispose]();
-
-  await edit(editor, raised);
-
-  await using later = await openHistory({ servers: [nats.url] });
-  expect(await replay(later, topic("full"), first)).toMatchObject({ isComplete: false });
-});
-
 test("a limit that is lowered and raised again within a minute is noticed, without a publication or a resume in between", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url] });
   const first = await appended(opened, everyone, "remains stored");
   for (const n of numbers(8)) await appended(opened, topic("full"), n);
 
-  await edit(opened, { max_msgs_per_subject: 3 });
+  await editStream(opened.bus, HISTORY, { max_msgs_per_subject: 3 });
   await until("the lower limit is recorded", async () =>
     (await descriptionOf(opened))?.includes("(kept per subject: 3)"),
   );
-  await edit(opened, raised);
+  await editStream(opened.bus, HISTORY, raised);
 
   expect(await replay(opened, topic("full"), first)).toMatchObject({ isComplete: false });
 });
@@ -86,7 +60,7 @@ test("a stream without a record gets one, and keeps its epoch mark", async () =>
   await appended(before, everyone, "1");
   await before[Symbol.asyncDispose]();
   const mark = "Ours (epoch mark 00000001)";
-  await edit(editor, { description: mark });
+  await editStream(editor.bus, HISTORY, { description: mark });
 
   await using opened = await openHistory({ servers: [nats.url] });
   const { epoch } = await appended(opened, everyone, "2");
@@ -96,21 +70,20 @@ test("a stream without a record gets one, and keeps its epoch mark", async () =>
   expect((await appended(opened, everyone, "3")).epoch).toBe(epoch);
 });
 
-test("a stream in which publishers may delete earlier publications is not used", async () => {
-  await using nats = await startNats();
-  await using opened = await openHistory({ servers: [nats.url] });
+const republish = { src: "fanwire.history.>", dest: "fanwire.live.>" };
+test.each([
+  ["lets publishers delete earlier publications by a rollup", { republish, allow_rollup_hdrs: true }],
+  ["does not republish fanwire.history.> to fanwire.live.>", {}],
+])("a stream that %s is not used", async (reason, settings) => {
+  await using opened = await startHistory();
   await appended(opened, everyone, "1");
-  await ask(opened, "DELETE");
-  await ask(opened, "CREATE", {
-    name: "FANWIRE_HISTORY",
-    subjects: ["fanwire.history.>"],
-    republish: { src: "fanwire.history.>", dest: "fanwire.live.>" },
-    allow_rollup_hdrs: true,
-  });
+  await askStream(opened.bus, `DELETE.${HISTORY}`);
+  const config = { name: HISTORY, subjects: ["fanwire.history.>"], ...settings };
+  expect(await askStream(opened.bus, `CREATE.${HISTORY}`, config)).not.toHaveProperty("error");
 
   expect(await opened.history.state()).toMatchObject({
     ok: false,
     reason: "unusable",
-    detail: "the stream FANWIRE_HISTORY lets publishers delete earlier publications by a rollup",
+    detail: `the stream FANWIRE_HISTORY ${reason}`,
   });
 });

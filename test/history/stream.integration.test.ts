@@ -6,11 +6,12 @@ import { createLog } from "@fanwire/service";
 import { expect, test, vi } from "vitest";
 import { everyone } from "../support/durable.ts";
 import { openHistory, startHistory } from "../support/history.ts";
-import { append, appended, numbers, pageOf, replay, text } from "../support/history-calls.ts";
+import { append, appended, numbers, pageOf, replay } from "../support/history-calls.ts";
+import { askStream, editStream } from "../support/jetstream.ts";
 import { startNats } from "../support/nats.ts";
 import { until } from "../support/wait.ts";
 
-test("a recreated stream has another epoch for appends and reads", async () => {
+test("the next append or read creates a deleted stream again, with another epoch for all", async () => {
   await using nats = await startNats();
   await using opened = await openHistory({ servers: [nats.url] });
   await using reader = await openHistory({ servers: [nats.url] });
@@ -19,7 +20,7 @@ test("a recreated stream has another epoch for appends and reads", async () => {
   await reader.history.state();
   expect(reader.history.epoch).toBe(before.epoch);
 
-  await deleter.bus.request("$JS.API.STREAM.DELETE.FANWIRE_HISTORY", text(""), { timeoutMs: 2_000 });
+  await askStream(deleter.bus, "DELETE.FANWIRE_HISTORY");
   const recreated = await appended(deleter, everyone, "2");
 
   expect(recreated.sequence).toBe(1);
@@ -28,19 +29,14 @@ test("a recreated stream has another epoch for appends and reads", async () => {
   expect(reader.history.epoch).toBe(recreated.epoch);
   const noticed = async () => (await appended(opened, everyone, "3")).epoch === recreated.epoch;
   await until("the writer detects the new epoch", noticed, 2_000);
-});
 
-test("the next append or read creates a deleted stream again", async () => {
-  await using opened = await startHistory();
-  const before = await appended(opened, everyone, "1");
-
-  for (const need of [
-    async () => (await appended(opened, everyone, "2")).epoch,
-    async () =>
-      pageOf(await opened.history.read({ filter: opened.subjects.history(everyone), after: 0 })).history.epoch,
+  const filter = reader.subjects.history(everyone);
+  for (const epochAfter of [
+    async () => (await appended(opened, everyone, "4")).epoch,
+    async () => pageOf(await reader.history.read({ filter, after: 0 })).history.epoch,
   ]) {
-    await opened.bus.request("$JS.API.STREAM.DELETE.FANWIRE_HISTORY", text(""), { timeoutMs: 2_000 });
-    expect(await need()).not.toBe(before.epoch);
+    await askStream(deleter.bus, "DELETE.FANWIRE_HISTORY");
+    expect(await epochAfter()).not.toBe(recreated.epoch);
   }
 });
 
@@ -123,15 +119,9 @@ test("a consumer ends when the history gets an epoch mark, also one that a perso
     consumed.consumer.resume();
     return consumed.consumer;
   };
-  const ask = async (request: string, body: object) => {
-    const subject = `$JS.API.STREAM.${request}.FANWIRE_HISTORY`;
-    const outcome = await person.bus.request(subject, text(JSON.stringify(body)), { timeoutMs: 2_000 });
-    return JSON.parse(Buffer.from(outcome.ok ? outcome.message.data : "{}").toString());
-  };
 
   const consumer = await consume();
-  const { config } = await ask("INFO", {});
-  await ask("UPDATE", { ...config, description: "(epoch mark 00000001)" });
+  await editStream(person.bus, "FANWIRE_HISTORY", { description: "(epoch mark 00000001)" });
 
   expect(await withTimeout(2_000, consumer.ended)).toBe("the epoch changed");
   expect(opened.history.epoch).toBe(`${epoch}00000001`);

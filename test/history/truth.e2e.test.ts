@@ -2,8 +2,8 @@ import { createConnection } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { formatPosition } from "@fanwire/protocol";
 import { expect, test } from "vitest";
-import { caughtUp, metric, startPusher, type TestPusher } from "../support/cluster.ts";
-import { everyone, openPublications, type TestPublications, topic } from "../support/durable.ts";
+import { caughtUp, metric, readiness, startPusher } from "../support/cluster.ts";
+import { everyone, topic } from "../support/durable.ts";
 import { readEvents } from "../support/event-stream.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
 import { openHistory } from "../support/history.ts";
@@ -12,6 +12,8 @@ import { connectRawClient } from "../support/raw-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
+/** Position of a copy that another one follows. */
+const COPY = /\.[0-9]{10}$/;
 const LARGE = "x".repeat(4_000);
 
 const { nats, history, pushers } = useCluster({ history: { maxBytes: 262_144 }, pusher: { PUSHER_WORKERS: "1" } });
@@ -72,13 +74,16 @@ test("a resume that missed expired publications is not recovered, with the reaso
   expect(pusher.process.output()).toContain("clients resumed without recovering");
 });
 
-test("an EventSource resumes between the copies of one publication", async () => {
+test("an EventSource resumes between the copies of one publication, and a reader without overlapping topics receives plain ids", async () => {
   const query = "topic=copies.a&topic=copies.*&topic=copies.>";
   const url = (at: number) => `${pushers[at]?.url.replace("ws:", "http:")}sse?${query}`;
   const stream = await readEvents(url(0));
-  await history.append(topic("copies.a"), "1");
-  await until("all copies arrive", () => stream.events().length === 4);
+  const plain = await readEvents(`${pusher.sseUrl}?topic=copies.a`);
+  const position = await history.append(topic("copies.a"), "1");
+  await until("all copies arrive", () => stream.events().length === 4 && plain.events().length === 2);
   const ids = stream.events().map(({ id }) => id ?? "");
+  expect(ids.slice(1)).toEqual([expect.stringMatching(COPY), expect.stringMatching(COPY), position]);
+  expect(plain.events().at(-1)?.id).toBe(position);
   stream.close();
   await history.append(topic("copies.a"), "2");
 
@@ -90,19 +95,6 @@ test("an EventSource resumes between the copies of one publication", async () =>
     expect(data, id).toEqual([...Array<string>(3 - had).fill("1"), "2", "2", "2"]);
     back.close();
   }
-});
-
-test("a reader without overlapping topics receives plain ids, whatever other readers subscribe to", async () => {
-  const url = `${pusher.sseUrl}`;
-  const plain = await readEvents(`${url}?topic=plain.a`);
-  const copies = await readEvents(`${url}?topic=plain.a&topic=plain.*`);
-  const position = await history.append(topic("plain.a"), "1");
-
-  await until("both streams have the publication", () => plain.events().length === 2 && copies.events().length === 3);
-
-  expect(plain.events().at(-1)?.id).toBe(position);
-  expect(copies.events().at(-1)?.id).toBe(position);
-  expect(copies.events().at(-2)?.id).toMatch(/\.[0-9]{10}$/);
 });
 
 test("a fanwire.v1 client resumes between the copies of one publication", async () => {
@@ -139,7 +131,8 @@ test("a topic that a connected client subscribes to with a position has a separa
   await until("the client receives new publications", () => client.publications.length === 3);
 
   const [, missed, live] = client.publications;
-  expect(missed).toMatchObject({ data: "2", recovered: true });
+  expect(client.messages.slice(2).map(({ type }) => type)).toEqual(["reply", "publication", "publication"]);
+  expect([missed?.data, missed?.recovered, live?.data, live?.recovered]).toEqual(["2", true, "3", undefined]);
   expect([missed?.position, typeof missed?.since, live?.since]).toEqual([undefined, "string", undefined]);
   expect(Number(String(live?.position).split("-")[1])).toBeGreaterThan(Number(position.split("-")[1]));
 });
@@ -210,27 +203,6 @@ async function store(name: string, head: string, content: string): Promise<void>
   socket.destroy();
 }
 
-test("a subscription that begins while NATS is unavailable receives what is stored after the reply", async () => {
-  await using own = await startNats();
-  await using publications = await openPublications([own.url]);
-  await publications.append(topic("first"), "creates the history");
-  await using alone = await startPusher({ nats: own.url, env: { PUSHER_WORKERS: "1" } });
-  const client = await connectFanwire(alone.url);
-
-  await own.stop("SIGKILL");
-  expect(await client.ask({ command: "subscribe", topic: "away" })).toMatchObject({ ok: true });
-  const newcomer = await connectFanwire(alone.url, { topic: "away" });
-  await own.restart();
-  await until("NATS is connected again", () => publications.bus.health().alive);
-  for (const data of ["1", "2", "3"]) await publications.append(topic("away"), data);
-
-  await until("all publications arrive", () => client.data().includes("3") && newcomer.data().includes("3"));
-  expect([client.data(), newcomer.data()]).toEqual([
-    ["1", "2", "3"],
-    ["1", "2", "3"],
-  ]);
-});
-
 test("the position in the welcome includes everything that was delivered before", async () => {
   const stays = await connectFanwire(pusher.url, { topic: "fresh" });
   for (let at = 0; at < 20; at++) {
@@ -244,46 +216,6 @@ test("the position in the welcome includes everything that was delivered before"
   }
   await history.append(everyone, "end");
 });
-
-test("when a person sets an epoch mark while services run, clients are closed, resume, and receive what is stored next", async () => {
-  await using own = await startNats();
-  await using publications = await openPublications([own.url]);
-  await publications.append(topic("marked"), "1");
-  await using alone = await startPusher({ nats: own.url, env: { PUSHER_WORKERS: "1" } });
-  const connected = await connectFanwire(alone.url, { topic: "marked" });
-  const since = await publications.append(topic("marked"), "2");
-  await until("the publication arrives", () => connected.publications.length === 1);
-
-  await editHistory(publications, { description: "(epoch mark 00000001)" });
-
-  await until("the client is asked to reconnect", () => connected.close?.code === 4500);
-  const resumed = await connectFanwire(alone.url, { topic: "marked", since });
-  const position = await publications.append(topic("marked"), "3");
-  await until("the publication arrives", () => resumed.publications.length === 1);
-  expect(resumed.welcome).toMatchObject({ recovered: false, reason: "recreated" });
-  expect(resumed.publications[0]).toMatchObject({ data: "3", position });
-  const again = await connectFanwire(alone.url, { topic: "marked", since: position });
-  expect(again.welcome).toMatchObject({ recovered: true });
-});
-
-test("a worker that cannot read the history is not ready, with a reason", async () => {
-  await using own = await startNats();
-  await using publications = await openPublications([own.url]);
-  await publications.append(topic("first"), "creates the history");
-  await using alone = await startPusher({ nats: own.url, env: { PUSHER_WORKERS: "1" } });
-  const taken = { name: "FANWIRE_HISTORY", subjects: ["fanwire.history.>"], storage: "memory" };
-  const ask = (request: string, body: object) =>
-    publications.bus.request(`$JS.API.STREAM.${request}.FANWIRE_HISTORY`, Buffer.from(JSON.stringify(body)), {
-      timeoutMs: 5_000,
-    });
-
-  do await ask("DELETE", {});
-  while (!Buffer.from(resultOf(await ask("CREATE", taken))).includes('"created"'));
-
-  const readiness = async () => (await fetch(`${alone.adminUrl}/readyz`)).text();
-  await until("the worker is not ready", async () => (await readiness()).includes("history"), 30_000);
-  expect((await fetch(`${alone.adminUrl}/readyz`)).status).toBe(503);
-}, 60_000);
 
 const api = "$JS.API";
 const anything = { subscribe: ">" };
@@ -307,33 +239,17 @@ test("a worker whose user may not read the history is not ready once a durable p
   await using silent = await startAs("silent");
   const client = await connectFanwire(blind.url, { topic: "t" });
   await delay(11_000); // longer than a worker waits for the history
-  const readiness = async ({ adminUrl }: TestPusher) => {
-    const answer = await fetch(`${adminUrl}/readyz`);
-    return `${answer.status} ${await answer.text()}`;
-  };
   // It may serve live publications alone.
-  expect(await readiness(blind)).toMatch(/^200/);
+  expect(await readiness(blind.adminUrl)).toMatchObject({ status: 200 });
 
   await append("1");
 
-  const unreadable = /^503.*history cannot be read/s;
-  for (const each of [blind, silent]) {
-    await until("the worker is not ready", async () => unreadable.test(await readiness(each)), 30_000);
+  const isUnready = async (adminUrl: string) => {
+    const { status, text } = await readiness(adminUrl);
+    return status === 503 && text.includes("history cannot be read");
+  };
+  for (const { adminUrl } of [blind, silent]) {
+    await until("the worker is not ready", () => isUnready(adminUrl), 30_000);
   }
   expect(client.publications).toEqual([]);
 }, 60_000);
-
-/** Changes the configuration of the history, as `nats stream edit` does. */
-async function editHistory({ bus }: TestPublications, change: object): Promise<void> {
-  const ask = async (request: string, body: object) => {
-    const content = Buffer.from(JSON.stringify(body));
-    const outcome = await bus.request(`$JS.API.STREAM.${request}.FANWIRE_HISTORY`, content, { timeoutMs: 5_000 });
-    return JSON.parse(Buffer.from(resultOf(outcome)).toString());
-  };
-  const { config } = await ask("INFO", {});
-  expect(await ask("UPDATE", { ...config, ...change })).toMatchObject({ config: change });
-}
-
-function resultOf(outcome: Awaited<ReturnType<TestPublications["bus"]["request"]>>): Uint8Array {
-  return outcome.ok ? outcome.message.data : Buffer.alloc(0);
-}
