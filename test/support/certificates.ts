@@ -7,16 +7,10 @@ export const hasOpenssl = spawnSync("openssl", ["version"]).status === 0;
 
 export type Certificate = { readonly certFile: string; readonly keyFile: string };
 
-export type Authority = Disposable & {
-  readonly caFile: string;
-  /** Issues a certificate for names as OpenSSL writes them, such as `DNS:localhost` or `IP:127.0.0.1`. */
-  issue(...names: string[]): Certificate;
-  /** Issues a certificate that expired yesterday. */
-  issueExpired(...names: string[]): Certificate;
-};
+export type Authority = ReturnType<typeof createAuthority>;
 
 /** Creates a certificate authority, whose keys are deleted when it is disposed of. */
-export function createAuthority(): Authority {
+export function createAuthority() {
   const folder = mkdtempSync(join(tmpdir(), "fanwire-ca-"));
   const file = (name: string) => join(folder, name);
   const openssl = (...args: string[]) => execFileSync("openssl", args, { stdio: "pipe" });
@@ -25,7 +19,7 @@ export function createAuthority(): Authority {
   openssl("req", "-x509", ...newKey, "-keyout", caKeyFile, "-out", caFile, "-days", "2", "-subj", "/CN=Throw-away CA");
 
   let issued = 0;
-  const issue = (names: readonly string[], days: string) => {
+  const issue = (names: readonly string[], days: string): Certificate => {
     const id = ++issued;
     const [certFile, keyFile, requestFile] = [file(`${id}.pem`), file(`${id}-key.pem`), file(`${id}.csr`)];
     const extensions = file(`${id}.ext`);
@@ -37,8 +31,10 @@ export function createAuthority(): Authority {
   };
   return {
     caFile,
-    issue: (...names) => issue(names, "2"),
-    issueExpired: (...names) => issue(names, "-1"),
+    /** Issues a certificate for names as OpenSSL writes them, such as `DNS:localhost` or `IP:127.0.0.1`. */
+    issue: (...names: string[]) => issue(names, "2"),
+    /** Issues a certificate that expired yesterday. */
+    issueExpired: (...names: string[]) => issue(names, "-1"),
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
   };
 }

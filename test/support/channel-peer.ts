@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import { inBatches } from "./in-batches.ts";
 import { closeAfterTest } from "./open-clients.ts";
 import { type PhpValue, serialize } from "./php-value.ts";
 import { until } from "./wait.ts";
@@ -6,29 +7,13 @@ import { until } from "./wait.ts";
 type Names = readonly (string | number | Uint8Array)[];
 
 /** A Workerman process that speaks to a channel server, as `Channel\Client` does. */
-export type ChannelPeer = Disposable & {
-  readonly socket: Socket;
-  /** Payloads received so far, one character a byte. */
-  readonly payloads: string[];
-  isClosed(): boolean;
-  send(message: PhpValue): void;
-  subscribe(...names: Names): void;
-  unsubscribe(...names: Names): void;
-  publish(names: Names, data: PhpValue): void;
-  publishLoop(names: Names, data: PhpValue): void;
-  watch(...names: Names): void;
-  unwatch(...names: Names): void;
-  reserve(): void;
-  enqueue(names: Names, data: PhpValue): void;
-  /** Resolves when the server has processed all messages sent so far and its replies have arrived. */
-  settle(): Promise<void>;
-};
+export type ChannelPeer = Awaited<ReturnType<typeof connectPeer>>;
 
 export type ChannelAddress = { readonly port: number } | { readonly path: string };
 
 let settlings = 0;
 
-export async function connectPeer(address: ChannelAddress): Promise<ChannelPeer> {
+export async function connectPeer(address: ChannelAddress) {
   const socket = connect("port" in address ? { host: "127.0.0.1", port: address.port } : address);
   closeAfterTest(() => socket.destroy());
   socket.setNoDelay(true);
@@ -49,43 +34,42 @@ export async function connectPeer(address: ChannelAddress): Promise<ChannelPeer>
   });
 
   const send = (message: PhpValue) => void socket.write(frame(serialize(message)));
-  const named = (type: string) => (names: Names) => send({ type, channels: [...names] });
+  const named = (type: string) => {
+    return (...names: Names) => send({ type, channels: [...names] });
+  };
   const withData = (type: string) => (names: Names, data: PhpValue) => send({ type, channels: [...names], data });
   return {
     socket,
+    /** Payloads received so far, one character a byte. */
     payloads,
     isClosed: () => isClosed,
     send,
-    subscribe: (...names) => named("subscribe")(names),
-    unsubscribe: (...names) => named("unsubscribe")(names),
+    subscribe: named("subscribe"),
+    unsubscribe: named("unsubscribe"),
     publish: withData("publish"),
     publishLoop: withData("publishLoop"),
-    watch: (...names) => named("watch")(names),
-    unwatch: (...names) => named("unwatch")(names),
+    watch: named("watch"),
+    unwatch: named("unwatch"),
     reserve: () => send({ type: "reserve" }),
     enqueue: withData("enqueue"),
+    /** Resolves when the server has processed all messages sent so far and its replies have arrived. */
     settle: async () => {
       const name = `\0settle ${++settlings}`;
-      named("subscribe")([name]);
+      named("subscribe")(name);
       withData("publish")([name], null);
       await until("the peer receives its own event", () => {
         if (isClosed) throw new Error("the peer was closed");
         return own.some((payload) => payload.includes(name));
       });
-      named("unsubscribe")([name]);
+      named("unsubscribe")(name);
     },
     [Symbol.dispose]: () => void socket.destroy(),
   };
 }
 
 /** Connects `count` peers, some at a time. */
-export async function connectPeers(address: ChannelAddress, count: number): Promise<ChannelPeer[]> {
-  const peers: ChannelPeer[] = [];
-  while (peers.length < count) {
-    const batch = Array.from({ length: Math.min(200, count - peers.length) }, () => connectPeer(address));
-    peers.push(...(await Promise.all(batch)));
-  }
-  return peers;
+export function connectPeers(address: ChannelAddress, count: number): Promise<ChannelPeer[]> {
+  return inBatches(count, 200, () => connectPeer(address));
 }
 
 export function frame(payload: Uint8Array): Buffer {

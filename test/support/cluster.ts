@@ -2,27 +2,21 @@ import { parsePosition } from "@fanwire/protocol";
 import { startService, type TestProcess } from "./process.ts";
 import { until } from "./wait.ts";
 
-export type TestPusher = AsyncDisposable & {
-  readonly process: TestProcess;
+type TestService = AsyncDisposable & { readonly process: TestProcess; readonly adminUrl: string };
+
+export type TestPusher = TestService & {
   /** URL for WebSocket clients. */
   readonly url: string;
   /** URL for server-sent events. */
   readonly sseUrl: string;
-  readonly adminUrl: string;
 };
 
-export type TestPublisher = AsyncDisposable & {
-  readonly process: TestProcess;
-  readonly url: string;
-  readonly adminUrl: string;
-};
+export type TestPublisher = TestService & { readonly url: string };
 
-export type TestChannel = AsyncDisposable & {
-  readonly process: TestProcess;
-  /** Where peers connect. */
-  readonly port: number;
-  readonly adminUrl: string;
-};
+/** Peers connect to `port`. */
+export type TestChannel = TestService & { readonly port: number };
+
+export type TestWebhooks = TestService;
 
 type ServiceOptions = {
   readonly nats: string;
@@ -33,39 +27,21 @@ type ServiceOptions = {
 
 /** Starts a pusher process with two workers. Resolves when it is ready. */
 export async function startPusher({ nats, env, root }: ServiceOptions): Promise<TestPusher> {
-  const service = startService(
-    "pusher",
-    {
-      FANWIRE_NATS_URL: nats,
-      PUSHER_HOST: "127.0.0.1",
-      PUSHER_PORT: "0",
-      PUSHER_ADMIN_PORT: "0",
-      PUSHER_WORKERS: "2",
-      PUSHER_DRAIN_SECONDS: "0",
-      ...env,
-    },
-    root,
-  );
+  const address = { PUSHER_HOST: "127.0.0.1", PUSHER_PORT: "0", PUSHER_ADMIN_PORT: "0" };
+  const settings = { FANWIRE_NATS_URL: nats, ...address, PUSHER_WORKERS: "2", PUSHER_DRAIN_SECONDS: "0", ...env };
+  const service = startService("pusher", settings, root);
   const adminUrl = `http://127.0.0.1:${await loggedPort(service, "admin port open")}`;
   const listening = env?.PUSHER_WORKERS === "1" ? "worker listening" : "all workers listening";
-  const address = `127.0.0.1:${await loggedPort(service, listening)}`;
-  const [url, sseUrl] = [`ws://${address}/`, `http://${address}/sse`];
+  const host = `127.0.0.1:${await loggedPort(service, listening)}`;
+  const [url, sseUrl] = [`ws://${host}/`, `http://${host}/sse`];
   await untilReady(adminUrl);
   return { process: service, url, sseUrl, adminUrl, [Symbol.asyncDispose]: () => service[Symbol.asyncDispose]() };
 }
 
 /** Starts a publisher process. Resolves when it is ready. */
 export async function startPublisher({ nats, env, root }: ServiceOptions): Promise<TestPublisher> {
-  const service = startService(
-    "publisher",
-    {
-      FANWIRE_NATS_URL: nats,
-      PUBLISHER_PORT: "0",
-      PUBLISHER_ADMIN_PORT: "0",
-      ...env,
-    },
-    root,
-  );
+  const settings = { FANWIRE_NATS_URL: nats, PUBLISHER_PORT: "0", PUBLISHER_ADMIN_PORT: "0", ...env };
+  const service = startService("publisher", settings, root);
   const url = `http://127.0.0.1:${await loggedPort(service, "publisher listening")}`;
   const adminUrl = `http://127.0.0.1:${await loggedPort(service, "publisher listening", "adminPort")}`;
   await untilReady(adminUrl);
@@ -81,19 +57,13 @@ export async function startChannel({
   env,
   isReady = true,
 }: ServiceOptions & { readonly isReady?: boolean }): Promise<TestChannel> {
-  const service = startService("channel", {
-    FANWIRE_NATS_URL: nats,
-    CHANNEL_PORT: "0",
-    CHANNEL_ADMIN_PORT: "0",
-    ...env,
-  });
+  const settings = { FANWIRE_NATS_URL: nats, CHANNEL_PORT: "0", CHANNEL_ADMIN_PORT: "0", ...env };
+  const service = startService("channel", settings);
   const adminUrl = `http://127.0.0.1:${await loggedPort(service, "channel server listening", "adminPort")}`;
   const port = await loggedPort(service, "channel server listening");
   if (isReady) await untilReady(adminUrl);
   return { process: service, port, adminUrl, [Symbol.asyncDispose]: () => service[Symbol.asyncDispose]() };
 }
-
-export type TestWebhooks = AsyncDisposable & { readonly process: TestProcess; readonly adminUrl: string };
 
 /** Starts a webhook sender. Resolves when it is ready. */
 export async function startWebhooks({ nats, env }: ServiceOptions): Promise<TestWebhooks> {

@@ -28,35 +28,13 @@ export type Container = {
   readonly hostname: string;
 };
 
-export type ComposeCluster = AsyncDisposable & {
-  /** Published ports of HAProxy: `127.0.0.1:<port>`. */
-  readonly pusherAddress: string;
-  readonly publisherAddress: string;
-  /** Port of the Pusher protocol, which serves the app {@link demoApp}. */
-  readonly appsAddress: string;
-  containers(service?: string): Promise<Container[]>;
-  /** Output of `docker inspect --format` for one container. */
-  inspect(container: Container, format: string): Promise<string>;
-  /** Output of a command inside a running container. */
-  exec(container: Container, ...command: string[]): Promise<string>;
-  /** Logs of these services so far. */
-  logs(...services: string[]): Promise<string>;
-  /** Resolves when the container's process has ended, or was killed because its grace period was over. */
-  stop(container: Container): Promise<void>;
-  /** Resolves when the container is healthy. */
-  start(container: Container): Promise<void>;
-  /** Replaces every container of a service by deploy/rolling-restart.sh. */
-  rollingRestart(service: string): Promise<void>;
-};
+export type ComposeCluster = Awaited<ReturnType<typeof startCompose>>;
 
 /**
  * Builds and starts the cluster of docker-compose.yml under a separate name and separate ports, and resolves when every
  * container serves. Disposing of it removes containers, networks, volumes and images; so does a start that fails.
  */
-export async function startCompose(options: {
-  readonly pushers: number;
-  readonly drainSeconds: number;
-}): Promise<ComposeCluster> {
+export async function startCompose(options: { readonly pushers: number; readonly drainSeconds: number }) {
   const project = `fanwire-test-${randomBytes(4).toString("hex")}`;
   const env = {
     ...process.env,
@@ -94,26 +72,32 @@ export async function startCompose(options: {
   try {
     await compose(["up", "--detach", "--build", "--wait", "--scale", `pusher=${options.pushers}`], UP_MS);
     await untilServing();
-    const cluster = {
+    return {
+      /** Published ports of HAProxy: `127.0.0.1:<port>`. */
       pusherAddress: await compose(["port", "haproxy", "4236"]),
       publisherAddress: await compose(["port", "haproxy", "4237"]),
+      /** Port of the Pusher protocol, which serves the app {@link demoApp}. */
       appsAddress: await compose(["port", "haproxy", "6001"]),
       containers: async (service?: string) => {
         const ids = await compose(["ps", "--all", "--quiet", ...(service === undefined ? [] : [service])]);
         return Promise.all(ids.split("\n").map(describeContainer));
       },
+      /** Output of `docker inspect --format` for one container. */
       inspect: (container: Container, format: string) => docker(["inspect", "--format", format, container.id]),
+      /** Output of a command inside a running container. */
       exec: (container: Container, ...command: string[]) => docker(["exec", container.id, ...command]),
+      /** Logs of these services so far. */
       logs: (...services: string[]) => compose(["logs", "--no-color", ...services]),
-      stop: async (container: Container) => {
-        await docker(["stop", container.id]);
-      },
+      /** Resolves when the container's process has ended, or was killed because its grace period was over. */
+      stop: async (container: Container) => void (await docker(["stop", container.id])),
+      /** Resolves when the container is healthy. */
       start: async (container: Container) => {
         await docker(["start", container.id]);
         const format = "{{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}";
         while ((await docker(["inspect", "--format", format, container.id])) !== "healthy") await delay(250);
         await untilServing();
       },
+      /** Replaces every container of a service by deploy/rolling-restart.sh. */
       rollingRestart: async (service: string) => {
         const settings = {
           COMPOSE_PROJECT_NAME: project,
@@ -125,7 +109,6 @@ export async function startCompose(options: {
       },
       [Symbol.asyncDispose]: remove,
     };
-    return cluster;
   } catch (error) {
     const state = [await compose(["ps", "--all"]), await compose(["logs", "--tail", "20"])].join("\n");
     await remove();

@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import { inBatches } from "./in-batches.ts";
 import { closeAfterTest } from "./open-clients.ts";
 import { clientFrame, HANDSHAKE } from "./raw-socket.ts";
 
@@ -9,26 +10,18 @@ export type CrowdClient = {
 };
 
 /** Maximum simultaneous handshakes, below the length of a listen queue. */
-const AT_ONCE = 200;
+export const AT_ONCE = 200;
 const HEADER = "\r\n\r\n";
 
 /**
  * Connects one client for each URL. Calls `onMessage` with the index of the client and the text of each message.
  * Resolves when all have their welcome.
  */
-export async function connectCrowd(
+export function connectCrowd(
   urls: readonly string[],
   onMessage: (client: number, text: string) => void,
 ): Promise<CrowdClient[]> {
-  const clients: CrowdClient[] = [];
-  while (clients.length < urls.length) {
-    const batch = urls.slice(clients.length, clients.length + AT_ONCE);
-    const first = clients.length;
-    clients.push(
-      ...(await Promise.all(batch.map((url, at) => connectOne(new URL(url), (text) => onMessage(first + at, text))))),
-    );
-  }
-  return clients;
+  return inBatches(urls.length, AT_ONCE, (at) => connectOne(new URL(urls[at] ?? ""), (text) => onMessage(at, text)));
 }
 
 /** Sends the handshake of a fanwire.v1 client. */

@@ -5,45 +5,26 @@ import { until } from "./wait.ts";
 
 type StreamEvent = { readonly id?: string; readonly event?: string; readonly data: string };
 
-export type EventStream = {
-  readonly response: IncomingMessage;
-  /** All text received so far. */
-  text(): string;
-  /** Complete events so far, as an EventSource reads them. */
-  events(): StreamEvent[];
-  /** Data of the events after the welcome. */
-  data(): string[];
-  /** Address of the connection, from the welcome. */
-  address(): string;
-  hasEnded(): boolean;
-  close(): void;
-};
+export type EventStream = Awaited<ReturnType<typeof readEvents>>;
 
 /** Reads server-sent events. Resolves with the first event or the end of a 200, and rejects with any other status. */
-export async function readEvents(
-  url: string,
-  headers: Record<string, string> = {},
-  options: RequestOptions = {},
-): Promise<EventStream> {
+export async function readEvents(url: string, headers: Record<string, string> = {}, options: RequestOptions = {}) {
   const stream = await openEvents(url, headers, options);
   await until("the first event", () => stream.hasEnded() || stream.events().length > 0);
   return {
     ...stream,
-    data: () =>
-      stream
-        .events()
-        .slice(1)
-        .map(({ data }) => data),
-    address: () => JSON.parse(stream.events()[0]?.data ?? "").connection,
+    /** Data of the events after the welcome. */
+    data: () => {
+      const [, ...publications] = stream.events();
+      return publications.map(({ data }) => data);
+    },
+    /** Address of the connection, from the welcome. */
+    address: (): string => JSON.parse(stream.events()[0]?.data ?? "").connection,
   };
 }
 
 /** Like {@link readEvents}, for streams without a welcome. Resolves with the head of the response. */
-export async function openEvents(
-  url: string,
-  headers: Record<string, string> = {},
-  options: RequestOptions = {},
-): Promise<Omit<EventStream, "data" | "address">> {
+export async function openEvents(url: string, headers: Record<string, string> = {}, options: RequestOptions = {}) {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const request = url.startsWith("https:") ? secureGet : get;
     request(url, { headers, ...options }, resolve).once("error", reject);
@@ -65,7 +46,9 @@ export async function openEvents(
   });
   return {
     response,
+    /** All text received so far. */
     text: () => text,
+    /** Complete events so far, as an EventSource reads them. */
     events: () => parseEvents(text),
     hasEnded: () => hasEnded,
     close: () => void response.destroy(),

@@ -4,30 +4,15 @@ import { until } from "./wait.ts";
 
 export type FanwireMessage = Readonly<Record<string, unknown>> & { readonly type: string };
 
-export type FanwireClient = {
-  readonly socket: WebSocket;
-  readonly welcome: FanwireMessage & { readonly connection: string };
-  /** All messages so far, in order. */
-  readonly messages: readonly FanwireMessage[];
-  /** Publications so far, in order. */
-  readonly publications: FanwireMessage[];
-  /** Data of the publications so far. */
-  data(): unknown[];
-  /** Replies so far, in order. */
-  replies(): FanwireMessage[];
-  close: { readonly code: number; readonly reason: string } | undefined;
-  /** Sends a command and waits for its reply. */
-  ask(command: Readonly<Record<string, unknown>>): Promise<FanwireMessage>;
-  /** Sends commands in one frame. Returns all replies in the order of the commands. */
-  askTogether(commands: readonly Readonly<Record<string, unknown>>[]): Promise<FanwireMessage[]>;
-};
+export type FanwireClient = Awaited<ReturnType<typeof connectFanwire>>;
+type Command = Readonly<Record<string, unknown>>;
 
 /** Connects a fanwire.v1 client, which keeps all messages. Resolves when it has the welcome. */
 export async function connectFanwire(
   url: string,
   query: Record<string, string | string[]> = {},
   options: ClientOptions = {},
-): Promise<FanwireClient> {
+) {
   const target = new URL(url);
   for (const [name, value] of Object.entries(query)) {
     for (const each of [value].flat()) target.searchParams.append(name, each);
@@ -36,7 +21,7 @@ export async function connectFanwire(
   closeAfterTest(() => socket.terminate());
   const messages: FanwireMessage[] = [];
   let failure: Error | undefined;
-  let close: FanwireClient["close"];
+  let close: { readonly code: number; readonly reason: string } | undefined;
   socket.on("message", (data: Buffer) => {
     for (const line of data.toString().split("\n")) messages.push(JSON.parse(line));
   });
@@ -53,7 +38,8 @@ export async function connectFanwire(
   });
   if (welcome.type !== "welcome") throw new Error(`not a welcome: ${JSON.stringify(welcome)}`);
   let lastId = 0;
-  const replyTo = (id: number, command: unknown) =>
+  const ofType = (wanted: string) => messages.filter(({ type }) => type === wanted);
+  const replyTo = (id: number, command: Command): Promise<FanwireMessage> =>
     until(`the reply to ${JSON.stringify(command)}`, () => {
       const reply = messages.find((message) => message.type === "reply" && message.id === id);
       if (reply === undefined && close) throw new Error(`closed with ${close.code}`);
@@ -61,23 +47,29 @@ export async function connectFanwire(
     });
   return {
     socket,
-    welcome: { ...welcome, connection: String(welcome.connection) },
+    welcome: { ...welcome, connection: String(welcome.connection) } as FanwireMessage & { readonly connection: string },
+    /** All messages so far, in order. */
     messages,
+    /** Publications so far, in order. */
     get publications() {
-      return messages.filter(({ type }) => type === "publication");
+      return ofType("publication");
     },
-    data: () => messages.filter(({ type }) => type === "publication").map(({ data }) => data),
-    replies: () => messages.filter(({ type }) => type === "reply"),
+    /** Data of the publications so far. */
+    data: () => ofType("publication").map(({ data }) => data),
+    /** Replies so far, in order. */
+    replies: () => ofType("reply"),
     get close() {
       return close;
     },
-    ask: (command) => {
+    /** Sends a command and waits for its reply. */
+    ask: (command: Command) => {
       lastId++;
       const id = lastId;
       socket.send(JSON.stringify({ id, ...command }));
       return replyTo(id, command);
     },
-    askTogether: (commands) => {
+    /** Sends commands in one frame. Returns all replies in the order of the commands. */
+    askTogether: (commands: readonly Command[]) => {
       const first = lastId + 1;
       lastId += commands.length;
       socket.send(commands.map((command, at) => JSON.stringify({ id: first + at, ...command })).join("\n"));

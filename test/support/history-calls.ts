@@ -10,11 +10,10 @@ import type { DurableTarget, Position, Subjects } from "@fanwire/protocol";
 
 export type OpenedHistory = { readonly history: History; readonly subjects: Subjects; readonly bus: Bus };
 
-export const text = (content: string) => Buffer.from(content);
 export const numbers = (count: number) => Array.from({ length: count }, (_, at) => String(at));
 
 export function append({ history, subjects }: OpenedHistory, target: DurableTarget, content: string, id?: string) {
-  return history.append(subjects.history(target), text(content), [["Event", "e"]], id);
+  return history.append(subjects.history(target), Buffer.from(content), [["Event", "e"]], id);
 }
 
 export async function appended(...args: Parameters<typeof append>): Promise<Position> {

@@ -17,3 +17,12 @@ export async function callApi<Body = unknown>(
 export function postPublication<Body = unknown>(publisher: { readonly url: string }, publication: unknown) {
   return callApi<Body>(publisher, "POST", "/v1/publications", publication);
 }
+
+/** Returns the status of an answer, or 0 while nothing answers. */
+export async function statusOf(url: string): Promise<number> {
+  try {
+    return (await fetch(url)).status;
+  } catch {
+    return 0;
+  }
+}

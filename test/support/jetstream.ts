@@ -1,6 +1,6 @@
 import type { Bus } from "@fanwire/bus";
 
-/** What tests read in answers of JetStream about a stream, as its documentation has it. */
+/** An answer of JetStream about a stream: the members that tests read, as its documentation has them. */
 export type StreamAnswer = {
   readonly error?: { readonly description: string };
   readonly config?: Readonly<Record<string, unknown>> & { readonly description?: string };

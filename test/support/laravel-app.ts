@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { freePorts } from "./free-ports.ts";
-import { callApi } from "./http-api.ts";
+import { callApi, statusOf } from "./http-api.ts";
 import { startProcess } from "./process.ts";
 import { demoApp } from "./pusher-apps.ts";
 import { until } from "./wait.ts";
@@ -13,14 +13,10 @@ type Broadcast = {
   readonly socket?: string;
 };
 
-export type LaravelApp = AsyncDisposable & {
-  readonly url: string;
-  /** Broadcasts an event. Returns the publisher's answer. */
-  broadcast(event: Broadcast): Promise<{ readonly status: number; readonly body: unknown }>;
-};
+export type LaravelApp = Awaited<ReturnType<typeof startLaravelApp>>;
 
 /** Starts a PHP server that authorizes channels and broadcasts events as a Laravel application does. */
-export async function startLaravelApp(publisher: { readonly url: string }): Promise<LaravelApp> {
+export async function startLaravelApp(publisher: { readonly url: string }) {
   const [port = 0] = await freePorts(1);
   const script = fileURLToPath(new URL("./laravel-app.php", import.meta.url));
   const server = startProcess("php", ["-S", `127.0.0.1:${port}`, script], {
@@ -31,15 +27,11 @@ export async function startLaravelApp(publisher: { readonly url: string }): Prom
     API: publisher.url,
   });
   const url = `http://127.0.0.1:${port}`;
-  await until("PHP answers", () =>
-    fetch(url).then(
-      ({ status }) => status === 404,
-      () => false,
-    ),
-  );
+  await until("PHP answers", async () => (await statusOf(url)) === 404);
   return {
     url,
-    broadcast: async (event) => {
+    /** Broadcasts an event. Returns the publisher's answer. */
+    broadcast: async (event: Broadcast) => {
       const { body } = await callApi<{ status: number; body: unknown }>({ url }, "POST", "/broadcast", event);
       return body;
     },

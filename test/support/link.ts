@@ -11,24 +11,13 @@ export type LinkMode = "pass" | "stall" | "slow" | "trickle" | "cut";
 type DropRule = (subject: string, message: Buffer) => boolean;
 
 /** A TCP proxy on loopback that injects faults. */
-export type Link = AsyncDisposable & {
-  readonly port: number;
-  /** For clients of NATS. */
-  readonly url: string;
-  /** Messages dropped so far. */
-  readonly dropped: number;
-  /** Needs `readsNats`. */
-  drop: DropRule;
-  set(mode: LinkMode): void;
-  cut(): void;
-  heal(): void;
-};
+export type Link = Awaited<ReturnType<typeof startLink>>;
 
 const SLOW_MS = 150;
 const TRICKLED_BYTES = 16;
 
 /** Starts a link to a server on this machine. Only a link with `readsNats` can drop messages. */
-export async function startLink(targetPort: number, { readsNats = false } = {}): Promise<Link> {
+export async function startLink(targetPort: number, { readsNats = false } = {}) {
   let mode: LinkMode = "pass";
   let drop: DropRule = () => false;
   let dropped = 0;
@@ -77,10 +66,13 @@ export async function startLink(targetPort: number, { readsNats = false } = {}):
   const { port } = server.address() as AddressInfo; // a server that listens on TCP has an AddressInfo
   return {
     port,
+    /** For clients of NATS. */
     url: `nats://127.0.0.1:${port}`,
+    /** Messages dropped so far. */
     get dropped() {
       return dropped;
     },
+    /** Needs `readsNats`. */
     get drop() {
       return drop;
     },

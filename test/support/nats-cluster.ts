@@ -22,20 +22,16 @@ export type TestNatsCluster = AsyncDisposable & {
   node(name: string): TestNatsNode;
 };
 
-type Ports = { readonly client: number; readonly route: number };
-
 /** Starts a JetStream cluster. Resolves when it has a leader. */
 export async function startNatsCluster(size = 3): Promise<TestNatsCluster> {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-nats-cluster-"));
-  const free = await freePorts(2 * size);
-  const ports = Array.from(
-    { length: size },
-    (_, at): Ports => ({ client: free[2 * at] ?? 0, route: free[2 * at + 1] ?? 0 }),
-  );
-  const routes = ports.map(({ route }) => `nats://127.0.0.1:${route}`).join(",");
-  const nodes = ports.map(({ client, route }, at) => {
+  const ports = await freePorts(2 * size);
+  const [clientPorts, routePorts] = [ports.slice(0, size), ports.slice(size)];
+  const routes = routePorts.map((route) => `nats://127.0.0.1:${route}`).join(",");
+  const nodes = routePorts.map((route, at) => {
     const name = `n${at + 1}`;
-    return new ClusterNode(name, client, clusterArgs({ name, route, routes, folder: join(folder, name) }));
+    const args = clusterArgs({ name, route, routes, folder: join(folder, name) });
+    return new ClusterNode(name, clientPorts[at] ?? 0, args);
   });
   await Promise.all(nodes.map((node) => node.restart()));
   await until("JetStream has a leader", () =>

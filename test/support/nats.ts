@@ -6,20 +6,7 @@ import { join } from "node:path";
 import { startProcess, type TestProcess } from "./process.ts";
 import { until } from "./wait.ts";
 
-export type TestNats = AsyncDisposable & {
-  readonly url: string;
-  readonly port: number;
-  /** Output of the server since its last start. */
-  output(): string;
-  /**
-   * Ends the server with `signal`. {@link restart} uses the same port, because no other process is likely to take it.
-   */
-  stop(signal?: NodeJS.Signals): Promise<void>;
-  /** Starts the server again on the same port with the same data. */
-  restart(): Promise<void>;
-  /** Sends SIGSTOP or SIGCONT, for a server that hangs. */
-  signal(signal: NodeJS.Signals): void;
-};
+export type TestNats = Awaited<ReturnType<typeof startNats>>;
 
 type NatsOptions = {
   readonly jetStream?: boolean;
@@ -45,7 +32,7 @@ export function natsServerPath(): string {
 export async function startNats(
   extraArgs: readonly string[] = [],
   { jetStream = true, env, config = "" }: NatsOptions = {},
-): Promise<TestNats> {
+) {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-nats-"));
   const configFile = join(folder, "nats.conf");
   await writeFile(configFile, config);
@@ -69,13 +56,17 @@ export async function startNats(
   return {
     port,
     url: `nats://127.0.0.1:${port}`,
+    /** Output of the server since its last start. */
     output: () => server.output(),
-    stop: async (signal = "SIGKILL") => void (await server.stop(signal)),
+    /** A restart uses the same port, because no other process is likely to take it. */
+    stop: async (signal: NodeJS.Signals = "SIGKILL") => void (await server.stop(signal)),
+    /** Starts the server again on the same port with the same data. */
     restart: async () => {
       server = start(port);
       await until("NATS accepts connections again", () => accepts(port));
     },
-    signal: (signal) => {
+    /** Sends SIGSTOP or SIGCONT, for a server that hangs. */
+    signal: (signal: NodeJS.Signals) => {
       server.kill(signal);
       // The server may run for a moment longer, and could answer what the test sends next.
       while (signal === "SIGSTOP" && !isStopped(server.pid));

@@ -10,18 +10,10 @@ type PhpFrame = {
   readonly data: string;
 };
 
-export type PhpPeer = AsyncDisposable & {
-  readonly frames: PhpFrame[];
-  /** `data` names a value of channel-peer.php, or is JSON. */
-  send(type: string, names?: readonly (string | number)[], data?: string): void;
-  /** Exit code, or `undefined` while PHP runs. */
-  exitCode(): number | null | undefined;
-};
-
 export const hasPhp = spawnSync("php", ["-v"]).status === 0;
 
 /** Starts a PHP process that is a peer of the channel server. */
-export function startPhpPeer(address: string): PhpPeer {
+export function startPhpPeer(address: string) {
   const script = fileURLToPath(new URL("./channel-peer.php", import.meta.url));
   const child = spawn("php", [script, address], { stdio: ["pipe", "pipe", "inherit"] });
   const frames: PhpFrame[] = [];
@@ -37,7 +29,10 @@ export function startPhpPeer(address: string): PhpPeer {
   });
   return {
     frames,
-    send: (type, names = [], data = "null") => void child.stdin.write(`${JSON.stringify([type, names, data])}\n`),
+    /** `data` names a value of channel-peer.php, or is JSON. */
+    send: (type: string, names: readonly (string | number)[] = [], data = "null") =>
+      void child.stdin.write(`${JSON.stringify([type, names, data])}\n`),
+    /** Exit code, or `undefined` while PHP runs. */
     exitCode: () => exitCode,
     [Symbol.asyncDispose]: async () => {
       child.kill("SIGKILL");

@@ -1,47 +1,40 @@
-import { connectFanwire, type FanwireClient, type FanwireMessage } from "./fanwire-client.ts";
+import { connectFanwire, type FanwireMessage } from "./fanwire-client.ts";
 import { signToken } from "./tokens.ts";
 
 type Listed = { readonly user: string; readonly info?: unknown };
 
-export type PresenceClient = {
-  readonly client: FanwireClient;
-  readonly user: string;
-  /** Subscribes with presence. Resolves with the reply. */
-  join(topic: string): Promise<FanwireMessage>;
-  /** Changes of the topic so far: `+user` and `-user`. */
-  changes(topic: string): string[];
-  /**
-   * Returns the members that the client knows from its last list and the changes after it, sorted. Throws if a change
-   * contradicts what came before it.
-   */
-  members(topic: string): string[];
-  close(): void;
-};
+export type PresenceClient = Awaited<ReturnType<typeof connectPresence>>;
 
 /** Connects a fanwire.v1 client that may join all topics with presence. */
 export async function connectPresence(
   { url }: { readonly url: string },
   user: string,
   claims: Record<string, unknown> = {},
-): Promise<PresenceClient> {
+) {
   const client = await connectFanwire(url, { token: await presenceToken(user, claims) });
   const topics = new Map<unknown, string>();
   return {
     client,
     user,
-    join: async (topic) => {
+    /** Subscribes with presence. Resolves with the reply. */
+    join: async (topic: string) => {
       const reply = await client.ask({ command: "subscribe", topic, presence: true });
       topics.set(reply.id, topic);
       return reply;
     },
-    changes: (topic) =>
+    /** Changes of the topic so far: `+user` and `-user`. */
+    changes: (topic: string) =>
       client.messages
         .filter((message) => message.type === "presence" && message.topic === topic)
         .flatMap((message) => [
           ...listed(message.joined).map((member) => `+${member.user}`),
           ...(message.left as string[]).map((left) => `-${left}`),
         ]),
-    members: (topic) => {
+    /**
+     * Returns the members that the client knows from its last list and the changes after it, sorted. Throws if a change
+     * contradicts what came before it.
+     */
+    members: (topic: string) => {
       let members: Set<string> | undefined;
       for (const message of client.messages) {
         if (message.type === "reply" && topics.get(message.id) === topic && message.members !== undefined) {

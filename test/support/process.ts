@@ -6,24 +6,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 type Exit = { readonly code: number | null; readonly signal: NodeJS.Signals | null };
 
-export type TestProcess = AsyncDisposable & {
-  readonly pid: number;
-  /** Everything written to standard output and error so far. */
-  output(): string;
-  /** Parsed log lines so far. */
-  logLines(): Record<string, unknown>[];
-  /** How the process ended, or `undefined` while it runs. */
-  exit(): Exit | undefined;
-  /** The same, but defined only after all output of the process and its children is read. */
-  end(): Exit | undefined;
-  kill(signal: NodeJS.Signals): void;
-  /** Stops reading the output, and leaves the pipe open. */
-  pauseOutput(): void;
-  /** Closes the pipe, as when the reader of the output is killed. */
-  closeOutput(): void;
-  /** Resolves with the exit code after a signal. */
-  stop(signal?: NodeJS.Signals): Promise<number | null>;
-};
+export type TestProcess = ReturnType<typeof startProcess>;
 
 /** Starts a process with `env`, PATH and HOME only, in the repository by default. */
 export function startProcess(
@@ -31,7 +14,7 @@ export function startProcess(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
   cwd: string = ROOT,
-): TestProcess {
+) {
   const child: ChildProcess = spawn(command, args, {
     cwd,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
@@ -58,17 +41,24 @@ export function startProcess(
   if (child.pid === undefined) throw new Error(`could not start ${command}`);
   return {
     pid: child.pid,
+    /** Everything written to standard output and error so far. */
     output: () => output,
+    /** Parsed log lines so far. */
     logLines: () =>
       output
         .split("\n")
         .filter((line) => line.startsWith("{") && line.endsWith("}"))
         .map((line) => JSON.parse(line) as Record<string, unknown>),
+    /** How the process ended, or `undefined` while it runs. */
     exit: () => exit,
+    /** The same, but defined only after all output of the process and its children is read. */
     end: () => end,
-    kill: (signal) => void child.kill(signal),
+    kill: (signal: NodeJS.Signals) => void child.kill(signal),
+    /** Stops reading the output, and leaves the pipe open. */
     pauseOutput: () => streams.forEach((stream) => void stream?.pause()),
+    /** Closes the pipe, as when the reader of the output is killed. */
     closeOutput: () => streams.forEach((stream) => void stream?.destroy()),
+    /** Resolves with the exit code after a signal. */
     stop,
     [Symbol.asyncDispose]: async () => void (await stop("SIGKILL")),
   };

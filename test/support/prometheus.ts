@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePorts } from "./free-ports.ts";
+import { statusOf } from "./http-api.ts";
 import { startProcess } from "./process.ts";
 import { until } from "./wait.ts";
 
@@ -18,18 +19,13 @@ export const missingPrometheus =
 type Sample = { readonly metric: Readonly<Record<string, string>>; readonly value: readonly [number, string] };
 type Alert = { readonly name: string; readonly query: string; readonly health: string };
 
-export type TestPrometheus = AsyncDisposable & {
-  query(expression: string): Promise<readonly Sample[]>;
-  /** Values of a label over all series of a metric. */
-  labelsOf(metric: string): Promise<ReadonlySet<string>>;
-  rules(): Promise<Alert[]>;
-};
+export type TestPrometheus = Awaited<ReturnType<typeof startPrometheus>>;
 
 /**
  * Starts Prometheus with the alert rules, which scrapes admin ports every second. The jobs are the names of the
  * services.
  */
-export async function startPrometheus(adminUrls: Readonly<Record<string, string>>): Promise<TestPrometheus> {
+export async function startPrometheus(adminUrls: Readonly<Record<string, string>>) {
   const [port = 0] = await freePorts(1);
   const folder = await mkdtemp(join(tmpdir(), "fanwire-prometheus-"));
   const jobs = Object.entries(adminUrls).map(([job, url]) => ({
@@ -58,16 +54,13 @@ export async function startPrometheus(adminUrls: Readonly<Record<string, string>
   };
   await until(
     () => `Prometheus answers:\n${server.output()}`,
-    () =>
-      fetch(`http://${address}/-/ready`).then(
-        ({ ok }) => ok,
-        () => false,
-      ),
+    async () => (await statusOf(`http://${address}/-/ready`)) === 200,
   );
   return {
-    query: async (expression) =>
+    query: async (expression: string) =>
       (await get<{ result: Sample[] }>(`query?query=${encodeURIComponent(expression)}`)).result,
-    labelsOf: async (metric) => {
+    /** Names of the labels of all series of a metric. */
+    labelsOf: async (metric: string) => {
       const series = await get<Record<string, string>[]>(`series?match[]=${encodeURIComponent(metric)}`);
       return new Set(series.flatMap((labels) => Object.keys(labels)));
     },

@@ -25,7 +25,7 @@ export type PusherClient = {
   readonly socketId: string;
   /** All frames, in order. */
   readonly frames: PusherFrame[];
-  close: { readonly code: number; readonly reason: string } | undefined;
+  readonly close: { readonly code: number; readonly reason: string } | undefined;
   send(frame: unknown): void;
   /** Waits for a frame that was not returned before. */
   next(event: string, channel?: string): Promise<PusherFrame>;
@@ -77,6 +77,16 @@ export function openPusherSocket(
     close = { code, reason: reason.toString() };
   });
   socket.on("error", () => {});
+  /** Waits for such a frame that was not returned before. */
+  const take = (what: string, isWanted: (frame: PusherFrame) => boolean) =>
+    until(
+      () => `${what}, not ${JSON.stringify(frames.slice(-5))}`,
+      () => {
+        const found = frames.find((frame) => !taken.has(frame) && isWanted(frame));
+        if (found) taken.add(found);
+        return found;
+      },
+    );
   const client: PusherClient = {
     socket,
     get socketId() {
@@ -87,19 +97,11 @@ export function openPusherSocket(
     get close() {
       return close;
     },
-    set close(_value) {},
     send: (frame) => socket.send(typeof frame === "string" ? frame : JSON.stringify(frame)),
     next: (event, channel) =>
-      until(
-        () => `${event} on ${channel}, not ${JSON.stringify(frames.slice(-5))}`,
-        () => {
-          const found = frames.find(
-            (frame) =>
-              frame.event === event && !taken.has(frame) && (channel === undefined || frame.channel === channel),
-          );
-          if (found) taken.add(found);
-          return found;
-        },
+      take(
+        `${event} on ${channel}`,
+        (frame) => frame.event === event && (channel === undefined || frame.channel === channel),
       ),
     settle: async () => {
       client.send({ event: "pusher:ping", data: {} });
@@ -110,17 +112,8 @@ export function openPusherSocket(
         ? signer(app).authorizeChannel(client.socketId, channel, member)
         : { auth: "" };
       client.send({ event: "pusher:subscribe", data: { channel, ...auth } });
-      return until(
-        () => `the answer for ${channel}, not ${JSON.stringify(frames.slice(-5))}`,
-        () => {
-          const answer = frames.find(
-            (frame) =>
-              frame.channel === channel && !taken.has(frame) && /subscription_(succeeded|error)$/.test(frame.event),
-          );
-          if (answer) taken.add(answer);
-          return answer;
-        },
-      );
+      const isAnswer = (frame: PusherFrame) => /subscription_(succeeded|error)$/.test(frame.event);
+      return take(`the answer for ${channel}`, (frame) => frame.channel === channel && isAnswer(frame));
     },
   };
   return client;

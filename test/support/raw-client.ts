@@ -1,30 +1,19 @@
 import { type ClientOptions, WebSocket } from "ws";
+import { inBatches } from "./in-batches.ts";
 import { closeAfterTest } from "./open-clients.ts";
 import { until } from "./wait.ts";
 
-export type RawClient = {
-  readonly socket: WebSocket;
-  readonly workerId: string;
-  readonly connectionId: string;
-  readonly address: string;
-  /** Frames after the greeting. Binary frames are Buffers. */
-  readonly frames: (string | Buffer)[];
-  close: { readonly code: number; readonly reason: string } | undefined;
-};
+export type RawClient = Awaited<ReturnType<typeof connectRawClient>>;
 
 const GREETING = /^workerID:([a-z][a-z0-9]{7}) connectionID:([1-9]\d*) подключено\n$/;
 
 /** Connects a client of the raw protocol. Resolves when it has its greeting. */
-export async function connectRawClient(
-  url: string,
-  headers: Record<string, string> = {},
-  options: ClientOptions = {},
-): Promise<RawClient> {
+export async function connectRawClient(url: string, headers: Record<string, string> = {}, options: ClientOptions = {}) {
   const socket = new WebSocket(url, { headers, perMessageDeflate: false, ...options });
   closeAfterTest(() => socket.terminate());
   const frames: (string | Buffer)[] = [];
   let failure: Error | undefined;
-  let close: RawClient["close"];
+  let close: { readonly code: number; readonly reason: string } | undefined;
   let greeting: string | undefined;
   socket.on("message", (data: Buffer, isBinary) => {
     if (greeting === undefined) greeting = data.toString();
@@ -48,6 +37,7 @@ export async function connectRawClient(
     workerId,
     connectionId,
     address: `${workerId}.${connectionId}`,
+    /** Frames after the greeting. Binary frames are Buffers. */
     frames,
     get close() {
       return close;
@@ -56,11 +46,6 @@ export async function connectRawClient(
 }
 
 /** Connects `count` clients, 50 at a time. */
-export async function connectRawClients(url: string, count: number): Promise<RawClient[]> {
-  const clients: RawClient[] = [];
-  while (clients.length < count) {
-    const batch = Array.from({ length: Math.min(50, count - clients.length) }, () => connectRawClient(url));
-    clients.push(...(await Promise.all(batch)));
-  }
-  return clients;
+export function connectRawClients(url: string, count: number): Promise<RawClient[]> {
+  return inBatches(count, 50, () => connectRawClient(url));
 }

@@ -4,15 +4,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { closeAfterTest } from "./open-clients.ts";
 import { until } from "./wait.ts";
 
-export type RawSocket = {
-  readonly socket: Socket;
-  /** Everything received so far. */
-  received(): Buffer;
-  isClosed(): boolean;
-};
+export type RawSocket = Awaited<ReturnType<typeof connectSocket>>;
 
 /** Opens a TCP connection, for bytes that no client library sends. */
-export async function connectSocket(url: string): Promise<RawSocket> {
+export async function connectSocket(url: string) {
   const { hostname, port } = new URL(url);
   const socket = connect({ host: hostname, port: Number(port) });
   closeAfterTest(() => socket.destroy());
@@ -24,7 +19,9 @@ export async function connectSocket(url: string): Promise<RawSocket> {
   });
   socket.on("error", () => {}); // the server may reset the connection under test
   await new Promise<void>((resolve) => socket.once("connect", () => resolve()));
-  return { socket, received: () => Buffer.concat(chunks), isClosed: () => isClosed };
+  /** Returns everything received so far. */
+  const received = () => Buffer.concat(chunks);
+  return { socket, received, isClosed: () => isClosed };
 }
 
 export const HANDSHAKE = [

@@ -5,12 +5,9 @@ import { connect } from "node:tls";
 import type { Certificate } from "./certificates.ts";
 
 /** Files that a pusher serves, exchanged as certbot and Kubernetes do: by a symbolic link that another one replaces. */
-export type ServedFiles = Disposable & {
-  readonly env: Readonly<Record<string, string>>;
-  replace(pair: Certificate): void;
-};
+export type ServedFiles = ReturnType<typeof serveFiles>;
 
-export function serveFiles(first: Certificate): ServedFiles {
+export function serveFiles(first: Certificate) {
   const folder = mkdtempSync(join(tmpdir(), "fanwire-tls-"));
   let generation = 0;
   const replace = ({ certFile, keyFile }: Certificate) => {
@@ -18,10 +15,7 @@ export function serveFiles(first: Certificate): ServedFiles {
     const [cert, key] = [join(folder, `cert${generation}.pem`), join(folder, `key${generation}.pem`)];
     writeFileSync(cert, readFileSync(certFile));
     writeFileSync(key, readFileSync(keyFile), { mode: 0o600 });
-    for (const [name, target] of [
-      ["cert.pem", cert],
-      ["key.pem", key],
-    ] as const) {
+    for (const [name, target] of Object.entries({ "cert.pem": cert, "key.pem": key })) {
       symlinkSync(basename(target), join(folder, `${name}.new`));
       renameSync(join(folder, `${name}.new`), join(folder, name));
     }

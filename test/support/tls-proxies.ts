@@ -4,6 +4,7 @@ import { delimiter, join } from "node:path";
 import type { Certificate } from "./certificates.ts";
 import type { TestPublisher, TestPusher } from "./cluster.ts";
 import { freePorts } from "./free-ports.ts";
+import { portOf } from "./port.ts";
 import { startProcess } from "./process.ts";
 import { servedSerial } from "./served-certificate.ts";
 import { until } from "./wait.ts";
@@ -98,7 +99,6 @@ function pathOf(program: string): string | undefined {
 async function start({ program, file, edit, command }: Recipe, targets: Targets) {
   const [port = 0, plainPort = 0] = await freePorts(2);
   const folder = mkdtempSync(join(tmpdir(), `fanwire-${program}-`));
-  const portOf = (url: string) => new URL(url).port;
   const text = edit(readFileSync(new URL(`../../deploy/tls/${file}`, import.meta.url), "utf8"), {
     folder,
     port,
@@ -108,10 +108,7 @@ async function start({ program, file, edit, command }: Recipe, targets: Targets)
     .replaceAll("127.0.0.1:4236", `127.0.0.1:${portOf(targets.pusher.url)}`)
     .replaceAll("127.0.0.1:4237", `127.0.0.1:${portOf(targets.publisher.url)}`)
     .replaceAll("port 9236", `port ${portOf(targets.pusher.adminUrl)}`)
-    .replaceAll("port 9237", `port ${portOf(targets.publisher.adminUrl)}`)
-    // Health checks in the form of Caddy.
-    .replaceAll("health_port 9236", `health_port ${portOf(targets.pusher.adminUrl)}`)
-    .replaceAll("health_port 9237", `health_port ${portOf(targets.publisher.adminUrl)}`);
+    .replaceAll("port 9237", `port ${portOf(targets.publisher.adminUrl)}`);
   const path = join(folder, file);
   writeFileSync(path, text);
   const proxy = startProcess(pathOf(program) ?? program, command(path, folder), { HOME: folder });

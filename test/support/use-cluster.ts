@@ -65,24 +65,19 @@ export function useCluster(options: ClusterOptions = {}): Cluster {
 
   const nats = new LatePart<TestNats>("nats");
   const natsUrl = () => nats.part.url;
-  const early = <P extends Part>(name: string, start: () => Promise<P>): P => {
+  const startIn = <P extends Part>(stage: keyof typeof stages, name: string, start: () => Promise<P>): P => {
     const late = new LatePart<P>(name);
-    stages.early.push(async () => late.set(await track(start())));
-    return late.proxy;
-  };
-  const service = <P extends Part>(name: string, start: () => Promise<P>): P => {
-    const late = new LatePart<P>(name);
-    stages.services.push(async () => late.set(await track(start())));
+    stages[stage].push(async () => late.set(await track(start())));
     return late.proxy;
   };
 
   let link: Link | undefined;
   const pusher = (at: 0 | 1) =>
-    service("pusher", () => startPusher({ nats: link?.url ?? natsUrl(), env: envOf(options.pusher, at) }));
+    startIn("services", "pusher", () => startPusher({ nats: link?.url ?? natsUrl(), env: envOf(options.pusher, at) }));
   const publisher = (at: 0 | 1) =>
-    service("publisher", () => startPublisher({ nats: natsUrl(), env: envOf(options.publisher, at) }));
+    startIn("services", "publisher", () => startPublisher({ nats: natsUrl(), env: envOf(options.publisher, at) }));
   const channel = (at: 0 | 1) =>
-    service("channel", () => startChannel({ nats: natsUrl(), env: envOf(options.channel, at) }));
+    startIn("services", "channel", () => startChannel({ nats: natsUrl(), env: envOf(options.channel, at) }));
 
   beforeAll(async () => {
     nats.set(await track(startNatsBy(options.nats)));
@@ -104,17 +99,17 @@ export function useCluster(options: ClusterOptions = {}): Cluster {
   return {
     nats: nats.proxy,
     get bus() {
-      return early("bus", () => connectBus(natsUrl()));
+      return startIn("early", "bus", () => connectBus(natsUrl()));
     },
     get history() {
-      return early("history", async () => {
+      return startIn("early", "history", async () => {
         const opened = await openPublications([natsUrl()], options.history);
         await opened.history.state(); // creates the stream with these limits
         return opened;
       });
     },
     get link() {
-      return early("link", async () => {
+      return startIn("early", "link", async () => {
         link = await startLink(nats.part.port, { readsNats: true });
         return link;
       });

@@ -3,16 +3,8 @@ import { metric, startWebhooks, type TestWebhooks } from "./cluster.ts";
 import type { TestNats } from "./nats.ts";
 import { until } from "./wait.ts";
 
-export type WebhookSenders = {
-  readonly all: TestWebhooks[];
-  /** Returns the sender that leads. */
-  leader(): Promise<TestWebhooks>;
-  /** Starts another sender. */
-  add(): Promise<TestWebhooks>;
-};
-
 /** Starts webhook senders before the tests of a file, which end after them. Must be called after `useCluster`. */
-export function useWebhookSenders(nats: TestNats, env: Readonly<Record<string, string>>, count = 1): WebhookSenders {
+export function useWebhookSenders(nats: TestNats, env: Readonly<Record<string, string>>, count = 1) {
   const all: TestWebhooks[] = [];
   const add = async () => {
     const started = await startWebhooks({ nats: nats.url, env });
@@ -29,7 +21,9 @@ export function useWebhookSenders(nats: TestNats, env: Readonly<Record<string, s
   });
   return {
     all,
+    /** Starts another sender. */
     add,
+    /** Returns the sender that leads. */
     leader: () =>
       until("a webhook sender leads", async () => {
         for (const each of all) if (await leads(each)) return each;
