@@ -49,7 +49,7 @@ test("a stream begins with a welcome and has events as an EventSource reads them
   ]);
 });
 
-test("a stream counts as a connection until its reader disconnects, and others are told to retry", async () => {
+test("a stream counts as a connection until its reader disconnects, and a further one has to retry later", async () => {
   await using full = await start({ PUSHER_MAX_CONNECTIONS: "1" });
   const stream = await readEvents(full.sseUrl);
 
