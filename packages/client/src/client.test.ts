@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { catchMicrotasks, useFakeTime } from "../test-data/fake-time.ts";
+import { catchMicrotasks, pendingTimers, useFakeTime } from "../test-data/fake-time.ts";
 import { FakeWebSocket, publication, reconnect, record, recordOpen, settled } from "../test-data/fake-web-socket.ts";
 import { connect } from "./index.ts";
 
@@ -289,7 +289,7 @@ test("close rejects pending calls and closes once", async () => {
   expect(FakeWebSocket.all).toHaveLength(1);
   expect(FakeWebSocket.last.closedWith).toBe(1000);
   expect(states.filter(({ state }) => state === "closed")).toHaveLength(1);
-  expect(vi.getTimerCount()).toBe(0);
+  expect(pendingTimers()).toBe(0);
   await expect(client.subscribe("a")).rejects.toMatchObject({ code: "closed" });
   await client.unsubscribe("a");
 });

@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { useFakeTime } from "../test-data/fake-time.ts";
+import { pendingTimers, useFakeTime } from "../test-data/fake-time.ts";
 import { FakeWebSocket, record, recordOpen, settled } from "../test-data/fake-web-socket.ts";
 import { connect } from "./index.ts";
 
@@ -54,5 +54,5 @@ test("a client that its application closes as it begins to connect requests no t
 
   expect(client.state).toBe("closed");
   expect(token).not.toHaveBeenCalled();
-  expect(vi.getTimerCount()).toBe(0);
+  expect(pendingTimers()).toBe(0);
 });

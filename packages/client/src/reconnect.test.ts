@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { useFakeTime } from "../test-data/fake-time.ts";
+import { pendingTimers, useFakeTime } from "../test-data/fake-time.ts";
 import {
   FakeWebSocket,
   publication,
@@ -62,7 +62,7 @@ test.each([4400, 4403, 4429, 4499, 1002, 1008])("after the welcome code %i is fi
 
   expect(FakeWebSocket.all).toHaveLength(1);
   expect(states.at(-1)).toEqual({ state: "closed", code, reason: "because" });
-  expect(vi.getTimerCount()).toBe(0);
+  expect(pendingTimers()).toBe(0);
 });
 
 test.each([1000, 1001, 1005, 1006, 1011, 1012, 4500])("after code %i the client reconnects", async (code) => {

@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { useFakeTime } from "../test-data/fake-time.ts";
+import { pendingTimers, useFakeTime } from "../test-data/fake-time.ts";
 import {
   FakeWebSocket,
   pong,
@@ -157,7 +157,7 @@ test("a client that is closed while it waits for a token does not connect, and l
   let give: (token: string) => void = () => {};
   const { client } = await record({ token: () => new Promise((resolve) => (give = resolve)) });
   client.close();
-  expect(vi.getTimerCount()).toBe(0);
+  expect(pendingTimers()).toBe(0);
   give("t");
   await settled();
 

@@ -1,7 +1,7 @@
 import { NatsBus, openJetStreamHistory } from "@fanwire/bus";
 import { Subjects } from "@fanwire/protocol";
 import { createLog } from "@fanwire/service";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { createApi } from "../app.ts";
 import { Cluster } from "../cluster/cluster-client.ts";
 import { ClusterCounters } from "../cluster/counters.ts";
@@ -24,6 +24,7 @@ async function apiWith(env: Record<string, string> = {}): Promise<Api> {
   const history = await openJetStreamHistory({ bus, subjects, config: config.historyLimits, log });
   const { requestTimeoutMs, receiptTimeoutMs } = config;
   const cluster = new Cluster({ bus, history, subjects, requestTimeoutMs, receiptTimeoutMs, counters, log });
+  onTestFinished(() => cluster.stop());
   const traces = new Traces({ bus, history, subjects, counters, log });
   const bodies = new JsonBodies(config, metrics);
   const keys = new ApiKeys(config.apiKeys);
