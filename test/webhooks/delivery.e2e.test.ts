@@ -1,5 +1,5 @@
+import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createServer, type Socket } from "node:net";
 import { afterAll, expect, test } from "vitest";
 import { metric } from "../support/cluster.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
@@ -15,14 +15,11 @@ const ENDPOINT_SECRET = "endpoint-secret-0001";
 const refusing = await startWebhookReceiver();
 const other = await startWebhookReceiver();
 const own = await startWebhookReceiver();
-const hanging = await startWebhookReceiver();
-hanging.respond = () => 0;
 const raw = await startRawReceiver();
 
 const webhooks = [
   { url: refusing.url, prefix: "" },
   { url: other.url, prefix: "" },
-  { url: hanging.url, prefix: "hang-" },
   { url: raw.url, prefix: "case-" },
 ];
 const env = {
@@ -34,7 +31,7 @@ const { nats, pusher, bus } = useCluster({ pusher: { ...env, PUSHER_TOKEN_SECRET
 const senders = useWebhookSenders(nats, env);
 
 afterAll(async () => {
-  for (const each of [refusing, other, own, hanging, raw]) await each[Symbol.asyncDispose]();
+  for (const each of [refusing, other, own, raw]) await each[Symbol.asyncDispose]();
 });
 
 test("head-of-line blocking: a refused webhook is retried in order, and holds up neither another topic nor another endpoint", async () => {
@@ -57,23 +54,15 @@ test("head-of-line blocking: a refused webhook is retried in order, and holds up
   expect(refusals).toBe(3);
 });
 
-test("a receiver that does not answer holds up no other endpoint and is retried", async () => {
-  await connect(["hang-a"]);
-  await until("the other endpoint has it", () => names(other, "hang-a").length === 1);
-  await until("the receiver was asked twice", () => hanging.received.length >= 2);
-  hanging.respond = () => 204;
-  await until("it is delivered", () => names(hanging, "hang-a").length === 1);
-});
-
 test("header names keep their case, and the content type is exact", async () => {
   await connect(["case-a"]);
-  const request = await until("a request", () => raw.requests()[0]);
+  const { method, url, rawHeaders } = await until("a request", () => raw.requests[0]);
 
-  const lines = request.split("\r\n\r\n")[0]?.split("\r\n") ?? [];
-  expect(lines[0]).toMatch(/^POST \/hook HTTP\/1\.1$/);
-  expect(lines).toContain(`X-Pusher-Key: ${demoApp.key}`);
-  expect(lines).toContain("Content-Type: application/json");
-  expect(lines.some((line) => /^X-Pusher-Signature: [0-9a-f]{64}$/.test(line))).toBe(true);
+  expect([method, url]).toEqual(["POST", "/hook"]);
+  const headers = rawHeaders.join("\n");
+  expect(headers).toContain(`X-Pusher-Key\n${demoApp.key}\n`);
+  expect(headers).toContain("Content-Type\napplication/json\n");
+  expect(headers).toMatch(/X-Pusher-Signature\n[0-9a-f]{64}\n/);
 });
 
 test("an endpoint of Fanwire's format and NATS subscribers receive events of all kinds with one id", async () => {
@@ -124,23 +113,19 @@ function names(receiver: typeof own, channel: string): unknown[] {
     .map(({ name }) => name);
 }
 
-/** Starts a TCP server that answers 200 and keeps the bytes of each request. */
+/** Starts a server that keeps requests as they are, with the names of headers in their case. */
 async function startRawReceiver() {
-  const requests = new Map<Socket, string>();
-  const server = createServer((socket) => {
-    requests.set(socket, "");
-    socket.on("data", (data) => {
-      requests.set(socket, `${requests.get(socket)}${data}`);
-      if (String(data).endsWith("}")) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-    });
-    socket.on("error", () => {});
+  const requests: IncomingMessage[] = [];
+  const server = createServer((request, response) => {
+    requests.push(request);
+    response.end();
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`, // a TCP server has an AddressInfo
-    requests: () => [...requests.values()].filter((text) => text.includes("\r\n\r\n{")),
+    requests,
     [Symbol.asyncDispose]: async () => {
-      for (const socket of requests.keys()) socket.destroy();
+      server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
   };

@@ -1,6 +1,7 @@
-import { Journal, startNatsBus } from "@fanwire/bus";
+import { Journal } from "@fanwire/bus";
 import { createLog } from "@fanwire/service";
 import { expect, test } from "vitest";
+import { connectBus } from "../support/bus.ts";
 import { startNatsCluster } from "../support/nats-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -8,11 +9,10 @@ const ENTRIES = 3_000;
 const WINDOW = 64;
 
 async function openJournal(servers: readonly string[]) {
-  const log = createLog("test", "silent");
-  const config = { servers, prefix: "fanwire", credentials: { kind: "none" }, tls: undefined } as const;
-  const bus = await startNatsBus({ config, name: "test", log, signal: AbortSignal.timeout(30_000) });
+  const bus = await connectBus(...servers);
   const limits = { maxAgeMs: 0, maxBytes: -1, maxPerSubject: -1 };
-  const journal = new Journal(bus, { stream: "JOURNAL", subjects: "journal.>", replicas: 3, ...limits }, log);
+  const stream = { stream: "JOURNAL", subjects: "journal.>", replicas: 3, ...limits };
+  const journal = new Journal(bus, stream, createLog("test", "silent"));
   return { bus, journal, [Symbol.asyncDispose]: () => bus.stop() };
 }
 

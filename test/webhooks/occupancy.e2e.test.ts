@@ -1,21 +1,18 @@
-import { afterAll, expect, test } from "vitest";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { describeWorkers } from "../support/bus.ts";
 import { metric } from "../support/cluster.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
-import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
-import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
-import { startWebhookReceiver } from "../support/webhook-receiver.ts";
-import { useWebhookSenders } from "../support/webhook-senders.ts";
+import { useWebhookCluster } from "../support/webhook-cluster.ts";
 
 /** Above the time for which the end of an occupied topic is held back. */
 const AFTER_HOLD_MS = 4_500;
 
-// The receiver must exist before the services read its address.
-const receiver = await startWebhookReceiver();
-const env = pusherAppsEnv({ ...demoApp, webhooks: [{ url: receiver.url }] });
-const { nats, pushers } = useCluster({ pusher: env });
-const senders = useWebhookSenders(nats, env, 2);
-afterAll(() => receiver[Symbol.asyncDispose]());
+const { pushers, senders, bus, of, names } = await useWebhookCluster();
+
+/** Returns the names of all deliveries for a channel, without counts. */
+const delivered = (channel: string) => of(channel).flatMap(({ name }) => (name === "subscription_count" ? [] : [name]));
 
 test("leader election: one of two webhook senders leads", async () => {
   const leaders = await Promise.all(senders.all.map(({ adminUrl }) => metric(adminUrl, "fanwire_webhooks_leader")));
@@ -25,7 +22,7 @@ test("leader election: one of two webhook senders leads", async () => {
 
 test("a topic is occupied once and vacated once, whatever its subscribers do in between", async () => {
   const first = await connectFanwire(pushers[0].url, { topic: "moving" });
-  await until("occupied", () => of("moving").length === 1);
+  await until("occupied", () => delivered("moving").length === 1);
   const second = await connectFanwire(pushers[1].url, { topic: "moving" });
   first.socket.close();
   const third = await connectFanwire(pushers[0].url, { topic: "moving" });
@@ -33,31 +30,31 @@ test("a topic is occupied once and vacated once, whatever its subscribers do in 
   third.socket.close();
   // Nobody is subscribed for a moment that is shorter than the hold-back.
   const fourth = await connectFanwire(pushers[1].url, { topic: "moving" });
-  await passes(AFTER_HOLD_MS);
-  expect(of("moving")).toEqual(["channel_occupied"]);
+  await delay(AFTER_HOLD_MS);
+  expect(delivered("moving")).toEqual(["channel_occupied"]);
 
   fourth.socket.close();
-  await until("vacated", () => of("moving").length === 2);
-  await passes(1_000);
-  expect(of("moving")).toEqual(["channel_occupied", "channel_vacated"]);
+  await until("vacated", () => delivered("moving").length === 2);
+  await delay(1_000);
+  expect(delivered("moving")).toEqual(["channel_occupied", "channel_vacated"]);
 });
 
 test("a topic that is occupied for a moment causes both events", async () => {
   const client = await connectFanwire(pushers[0].url, { topic: "brief" });
   client.socket.close();
 
-  await until("both events", () => of("brief").length === 2);
-  expect(of("brief")).toEqual(["channel_occupied", "channel_vacated"]);
+  await until("both events", () => delivered("brief").length === 2);
+  expect(delivered("brief")).toEqual(["channel_occupied", "channel_vacated"]);
 });
 
-function of(channel: string): unknown[] {
-  return receiver
-    .events()
-    .filter((event) => event.channel === channel)
-    .map(({ name }) => name);
-}
+test("the topics of a worker that is killed are vacated within 10 s", async () => {
+  const client = await connectFanwire(pushers[0].url, { topic: "worker-dies" });
+  await until("it is occupied", () => names("worker-dies").length === 1);
+  const workers = await describeWorkers(bus);
+  const worker = workers.find(({ id }) => client.welcome.connection.startsWith(`${id}.`));
+  const killedAt = performance.now();
+  process.kill(worker?.pid ?? 0, "SIGKILL");
 
-/** Waits, for an event that must not come. */
-function passes(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
+  await until("it is vacated", () => names("worker-dies").length === 2);
+  expect(performance.now() - killedAt).toBeLessThan(10_000);
+});

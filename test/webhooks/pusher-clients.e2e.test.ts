@@ -1,14 +1,10 @@
-import { createRequire } from "node:module";
-import { channelSignature } from "@fanwire/pusher-protocol";
-import type PusherSdk from "pusher";
 import { afterAll, expect, test } from "vitest";
-import { demoApp, openPusherJs, pusherAppsEnv } from "../support/pusher-apps.ts";
+import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
+import { connectPusherJs, signer } from "../support/pusher-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 import { startWebhookReceiver } from "../support/webhook-receiver.ts";
 import { useWebhookSenders } from "../support/webhook-senders.ts";
-
-const Sdk = createRequire(import.meta.url)("pusher") as typeof PusherSdk;
 
 const receiver = await startWebhookReceiver();
 const app = { ...demoApp, clientEvents: true, subscriptionCount: true, webhooks: [{ url: receiver.url }] };
@@ -20,7 +16,7 @@ afterAll(() => receiver[Symbol.asyncDispose]());
 
 test("pusher-js clients on two pushers cause the webhooks of Pusher, once each", async () => {
   const channel = "presence-room";
-  const [anna, again, bob] = [join(0, "anna"), join(1, "anna"), join(1, "bob")];
+  const [anna, again, bob] = await Promise.all([join(0, "anna"), join(1, "anna"), join(1, "bob")]);
   const channels = [anna, again, bob].map((client) => client.subscribe(channel));
   await until("all have joined", () => channels.every(({ subscribed }) => subscribed));
   await until("the members are added", () => of(channel, "member_added").length === 2);
@@ -51,7 +47,7 @@ test("pusher-js clients on two pushers cause the webhooks of Pusher, once each",
 });
 
 test("clients that miss a cached event together cause one webhook, and counts reach the number of subscribers", async () => {
-  const clients = [join(0, "a"), join(1, "b"), join(1, "c")];
+  const clients = await Promise.all([join(0, "a"), join(1, "b"), join(1, "c")]);
   const subscribed = clients.map((client) => client.subscribe("cache-news"));
   await until("all are subscribed", () => subscribed.every((each) => each.subscribed));
 
@@ -64,29 +60,16 @@ test("clients that miss a cached event together cause one webhook, and counts re
 });
 
 test("the Pusher SDK accepts every webhook", () => {
-  const sdk = new Sdk({ appId: demoApp.id, key: demoApp.key, secret: demoApp.secret, cluster: "local" });
-
   expect(receiver.received.length).toBeGreaterThan(0);
   for (const { headers, body } of receiver.received) {
-    const webhook = sdk.webhook({ headers, rawBody: body });
+    const webhook = signer().webhook({ headers, rawBody: body });
     expect(webhook.isValid()).toBe(true);
     expect(Math.abs(webhook.getTime().getTime() - Date.now())).toBeLessThan(60_000);
   }
 });
 
 function join(at: 0 | 1, user: string) {
-  const client = openPusherJs(Number(new URL(pushers[at].url).port), {
-    channelAuthorization: {
-      endpoint: "",
-      transport: "ajax",
-      customHandler: ({ socketId, channelName }, callback) => {
-        const channelData = JSON.stringify({ user_id: user });
-        const signature = channelSignature(demoApp.secret, { socketId, channel: channelName, channelData });
-        callback(null, { auth: `${demoApp.key}:${signature}`, channel_data: channelData });
-      },
-    },
-  });
-  return client;
+  return connectPusherJs(pushers[at].url, { member: { user_id: user } });
 }
 
 function of(channel: string, name: string): Readonly<Record<string, unknown>>[] {

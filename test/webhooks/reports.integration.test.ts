@@ -24,16 +24,9 @@ function randomNumbers(seed: number): (limit: number) => number {
 
 /** Returns the bus as it is for a worker whose reports are lost while `isLossy` returns true. */
 function lossy(isLossy: () => boolean): Bus {
-  return new Proxy<Bus>(bus, {
-    get: (target, name: keyof Bus) => {
-      if (name === "publishAll") {
-        return async (publications: Parameters<Bus["publishAll"]>[0]) =>
-          isLossy() ? publications.map(() => ({ ok: true })) : target.publishAll(publications);
-      }
-      const value = target[name];
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
+  const publishAll: Bus["publishAll"] = async (publications) =>
+    isLossy() ? publications.map(() => ({ ok: true })) : bus.publishAll(publications);
+  return new Proxy<Bus>(bus, { get: (all, name: keyof Bus) => (name === "publishAll" ? publishAll : all[name]) });
 }
 
 function listen(lastEvents = new Map<string, number>()) {
