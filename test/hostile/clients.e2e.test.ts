@@ -8,7 +8,7 @@ import { connectFanwire } from "../support/fanwire-client.ts";
 import { expectFlatMemory, residentBytes } from "../support/flat-memory.ts";
 import { connectRawClient, type RawClient } from "../support/raw-client.ts";
 import { clientFrame, connectSocket, HANDSHAKE, handshakeSocket, type RawSocket } from "../support/raw-socket.ts";
-import { SECRET, signToken } from "../support/tokens.ts";
+import { SECRET } from "../support/tokens.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -52,26 +52,15 @@ const NAMES = [
   ...["$SYS.>", "$JS.API.STREAM.DELETE.FANWIRE_HISTORY", "_INBOX.x", "=2A", "=2E", "==", "%2A", "%2e", "\ud800"],
 ];
 const TOKEN = "[A-Za-z0-9_=-]+";
-const INBOX =
-  "(_INBOX|\\$JS\\.(API\\.(STREAM\\.(INFO|CREATE|MSG\\.GET)|CONSUMER\\.[A-Z.]+)\\.FANWIRE_|EVENT|ACK))[.A-Z]";
+const INBOX = String.raw`(_INBOX|\$JS\.(API\.(STREAM\.(INFO|CREATE|MSG\.GET)|CONSUMER\.[A-Z.]+)\.FANWIRE_|EVENT|ACK))[.A-Z]`;
+const CONNECTION = String.raw`live\.connection\.([a-z][a-z0-9]{7}|[0-9]+)\.[0-9]+`;
+const CHANNEL = String.raw`channel\.(event|loop|queue)\.${TOKEN}`;
+const subjectsOf = (...own: string[]) => new RegExp(String.raw`^(${INBOX}|fanwire\.(${own.join("|")})$)`);
 /** Subjects that a channel server may publish to for a peer. */
-const PEERS_SUBJECT = new RegExp(
-  [
-    "^fanwire\\.live\\.all$",
-    "^fanwire\\.live\\.connection\\.([a-z][a-z0-9]{7}|[0-9]+)\\.[0-9]+$",
-    `^fanwire\\.channel\\.(event|loop|queue)\\.${TOKEN}$`,
-    `^${INBOX}`,
-  ].join("|"),
-);
-const OWN_SUBJECT = new RegExp(
-  [
-    "^fanwire\\.(live|history)\\.all$",
-    `^fanwire\\.(live|history)\\.(topic\\.${TOKEN}(\\.${TOKEN})*|user\\.${TOKEN})$`,
-    "^fanwire\\.live\\.connection\\.([a-z][a-z0-9]{7}|[0-9]+)\\.[0-9]+$",
-    "^fanwire\\.control\\.(workers|worker\\.[a-z][a-z0-9]{7})$",
-    `^fanwire\\.channel\\.(event|loop|queue)\\.${TOKEN}$`,
-    `^${INBOX}`,
-  ].join("|"),
+const PEERS_SUBJECT = subjectsOf(String.raw`live\.all`, CONNECTION, CHANNEL);
+const OWN_SUBJECT = subjectsOf(
+  ...[CONNECTION, CHANNEL, String.raw`control\.(workers|worker\.[a-z][a-z0-9]{7})`],
+  String.raw`(live|history)\.(all|topic\.${TOKEN}(\.${TOKEN})*|user\.${TOKEN})`,
 );
 
 /** NATS uses `$JS.S` to copy one stream to another, and workers announce themselves to each other. */
@@ -127,24 +116,6 @@ test("injection: names in HTTP requests cannot leave their NATS subjects", async
   expect([...seen].filter((subject) => subject.startsWith("fanwire.live.topic.")).length).toBeGreaterThan(10);
 });
 
-test("injection: names in client commands cannot leave the subjects of topics", async () => {
-  const client = await connectFanwire(pusher.url, { token: await signToken({ sub: "mallory", publish: [">"] }) });
-
-  const seen = await subjectsDuring(async () => {
-    for (const name of NAMES) {
-      await client.ask({ command: "publish", topic: name, data: "x" });
-      await client.ask({ command: "publish", topic: "a", data: "x", event: name });
-      await client.ask({ command: "subscribe", topic: name });
-      await client.ask({ command: "unsubscribe", topic: name });
-    }
-  });
-
-  const published = [...seen].filter((subject) => !/^(_INBOX|\$JS)\./.test(subject) && subject !== "fanwire.live.all");
-  const topics = new RegExp(`^fanwire\\.live\\.topic\\.${TOKEN}(\\.${TOKEN})*$`);
-  expect(published.filter((subject) => !topics.test(subject))).toEqual([]);
-  expect(published.length).toBeGreaterThan(10);
-});
-
 test("injection: names from Workerman peers cannot leave their NATS subjects", async () => {
   using peer = await connectPeer(channel);
 
@@ -182,7 +153,7 @@ test("a worker refuses compression, and closes a connection that sends a compres
 });
 
 const connections = () => metric(pusher.adminUrl, "fanwire_pusher_connections");
-const listening = () => metric(pusher.adminUrl, "fanwire_pusher_subscriptions");
+const subscriptions = () => metric(pusher.adminUrl, "fanwire_pusher_subscriptions");
 
 async function openMany(count: number, open: () => Promise<RawSocket>): Promise<RawSocket[]> {
   const sockets: RawSocket[] = [];
@@ -205,7 +176,7 @@ const floods: Record<string, () => Promise<void>> = {
       sockets.every((raw) => raw.received().length > 0 || raw.isClosed()),
     );
     const accepted = sockets.filter((raw) => raw.received().includes("101 Switching"));
-    expect(accepted.length).toBe(MAX_CONNECTIONS - (await connectionsBefore));
+    expect(accepted.length).toBe(MAX_CONNECTIONS - 1); // one is the witness
     for (const { socket } of sockets) socket.destroy();
   },
   "handshakes that stop half-way": async () => {
@@ -261,20 +232,14 @@ const floods: Record<string, () => Promise<void>> = {
   },
 };
 
-let connectionsBefore: Promise<number>;
-
 test.each(Object.entries(floods))("a flood of %s disturbs no other client and leaks no memory", async (_, flood) => {
-  const settled = async () => {
-    await until("all connections are closed", async () => (await connections()) === 1);
-    await until("their subscriptions are closed", async () => (await listening()) === listeningBefore);
-  };
-  const listeningBefore = await listening();
   await until("no other connection is open", async () => (await connections()) === 1);
-  connectionsBefore = connections();
+  const subscriptionsBefore = await subscriptions();
 
   await expectFlatMemory(pusher.process.pid, async () => {
     await flood();
-    await settled();
+    await until("all connections are closed", async () => (await connections()) === 1);
+    await until("their subscriptions are closed", async () => (await subscriptions()) === subscriptionsBefore);
   });
   await expectUndisturbed();
 });

@@ -9,6 +9,7 @@ import { metric } from "../support/cluster.ts";
 import { expectFlatMemory } from "../support/flat-memory.ts";
 import { Mutator } from "../support/mutate.ts";
 import { serialize } from "../support/php-value.ts";
+import type { TestProcess } from "../support/process.ts";
 import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
 import { signedTarget } from "../support/pusher-sdk.ts";
 import { connectRawClient, type RawClient } from "../support/raw-client.ts";
@@ -52,8 +53,11 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Checks that the same processes still serve other clients. */
+/** Checks that all other clients are gone, and that the same processes still serve ours. */
 async function expectUndisturbed(): Promise<void> {
+  const connections = () => metric(pusher.adminUrl, "fanwire_pusher_connections");
+  const peers = () => metric(channel.adminUrl, "fanwire_channel_peers");
+  await until("all connections are closed", async () => (await connections()) === 1 && (await peers()) === 1);
   witness.frames.length = 0;
   await publishToEveryone(bus, "undisturbed");
   await until("the witness receives its publication", () => witness.frames.includes("undisturbed"));
@@ -83,13 +87,24 @@ function converse(address: Address, first: Buffer, second?: Buffer | "no end"): 
   });
 }
 
-/** Calls `act` `count` times, `atOnce` of them at a time. */
-async function repeat(count: number, atOnce: number, act: () => Promise<void>): Promise<void> {
-  let left = count;
-  const doNext = async () => {
-    while (left-- > 0) await act();
+/**
+ * Calls `act` {@link PER_ROUND} times a round, some at the same time, until the memory of the process is flat. Then
+ * checks that other clients are served.
+ */
+async function expectHarmless(
+  process: TestProcess,
+  act: () => Promise<unknown>,
+  { perRound = PER_ROUND, atOnce = AT_ONCE } = {},
+): Promise<void> {
+  const round = async () => {
+    let left = perRound;
+    const doNext = async () => {
+      while (left-- > 0) await act();
+    };
+    await Promise.all(Array.from({ length: atOnce }, doNext));
   };
-  await Promise.all(Array.from({ length: atOnce }, doNext));
+  await expectFlatMemory(process.pid, round, ROUNDS);
+  await expectUndisturbed();
 }
 
 const lines = (...all: readonly string[]) => Buffer.from(`${all.join("\r\n")}\r\n\r\n`);
@@ -107,17 +122,7 @@ test("10,000 malformed handshakes of every protocol leak no memory", async () =>
     lines("GET /sse?topic=a.%3E&since=x-1 HTTP/1.1", "Host: x", "Accept: text/event-stream", "Last-Event-ID: x-9"),
   ];
 
-  const round = () =>
-    repeat(PER_ROUND, AT_ONCE, async () => {
-      await converse(addressOf(pusher.url), mutator.mutate(handshakes));
-    });
-  await expectFlatMemory(pusher.process.pid, round, ROUNDS);
-
-  await until(
-    "all connections are closed",
-    async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 1,
-  );
-  await expectUndisturbed();
+  await expectHarmless(pusher.process, () => converse(addressOf(pusher.url), mutator.mutate(handshakes)));
 });
 
 test("10,000 malformed frames to raw and fanwire.v1 connections leak no memory", async () => {
@@ -137,18 +142,10 @@ test("10,000 malformed frames to raw and fanwire.v1 connections leak no memory",
   const protocols = [asProtocol("GET / HTTP/1.1"), asProtocol("GET / HTTP/1.1", "Sec-WebSocket-Protocol: fanwire.v1")];
 
   let sent = 0;
-  const round = () =>
-    repeat(PER_ROUND, AT_ONCE, async () => {
-      const protocol = protocols[sent++ % protocols.length] ?? Buffer.alloc(0);
-      expect(await converse(addressOf(pusher.url), protocol, mutator.mutate(frames))).toContain("101 Switching");
-    });
-  await expectFlatMemory(pusher.process.pid, round, ROUNDS);
-
-  await until(
-    "all connections are closed",
-    async () => (await metric(pusher.adminUrl, "fanwire_pusher_connections")) === 1,
-  );
-  await expectUndisturbed();
+  await expectHarmless(pusher.process, async () => {
+    const protocol = protocols[sent++ % protocols.length] ?? Buffer.alloc(0);
+    expect(await converse(addressOf(pusher.url), protocol, mutator.mutate(frames))).toContain("101 Switching");
+  });
 });
 
 test("10,000 malformed HTTP bodies are answered, and none with an internal error", async () => {
@@ -176,22 +173,20 @@ test("10,000 malformed HTTP bodies are answered, and none with an internal error
     ]);
 
   const statuses = new Map<string, number>();
-  const round = () =>
-    repeat(PER_ROUND / perConnection, 10, async () => {
-      const requests = Array.from({ length: perConnection }, (_, at) =>
-        request(mutator.mutate(bodies), at < perConnection - 1 ? "keep-alive" : "close"),
-      );
-      // The last request closes the connection after all answers.
-      const answer = await converse(addressOf(publisher.url), Buffer.concat(requests), "no end");
-      const answered = [...answer.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status = ""]) => status);
-      expect(answered).toHaveLength(perConnection);
-      for (const status of answered) statuses.set(status, (statuses.get(status) ?? 0) + 1);
-    });
-  await expectFlatMemory(publisher.process.pid, round, ROUNDS);
+  const sendRequests = async () => {
+    const requests = Array.from({ length: perConnection }, (_, at) =>
+      request(mutator.mutate(bodies), at < perConnection - 1 ? "keep-alive" : "close"),
+    );
+    // The last request closes the connection after all answers.
+    const answer = await converse(addressOf(publisher.url), Buffer.concat(requests), "no end");
+    const answered = [...answer.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status = ""]) => status);
+    expect(answered).toHaveLength(perConnection);
+    for (const status of answered) statuses.set(status, (statuses.get(status) ?? 0) + 1);
+  };
+  await expectHarmless(publisher.process, sendRequests, { perRound: PER_ROUND / perConnection, atOnce: 10 });
 
   console.log("answers by status:", Object.fromEntries(statuses));
   expect([...statuses.keys()].filter((status) => !["200", "400", "404", "422"].includes(status))).toEqual([]);
-  await expectUndisturbed();
 });
 
 test("10,000 malformed events with good signatures are answered, and none with an error of the server", async () => {
@@ -209,19 +204,17 @@ test("10,000 malformed events with good signatures are answered, and none with a
   ].map((body) => Buffer.from(JSON.stringify(body)));
 
   const statuses = new Map<number, number>();
-  const round = () =>
-    repeat(PER_ROUND, 10, async () => {
-      const body = Buffer.from(mutator.mutate(bodies));
-      const resource = body.includes("batch") ? "batch_events" : "events";
-      const target = signedTarget({ path: `/apps/${demoApp.id}/${resource}`, body });
-      const { status } = await fetch(publisher.url + target, { method: "POST", body });
-      statuses.set(status, (statuses.get(status) ?? 0) + 1);
-    });
-  await expectFlatMemory(publisher.process.pid, round, ROUNDS);
+  const sendEvent = async () => {
+    const body = Buffer.from(mutator.mutate(bodies));
+    const resource = body.includes("batch") ? "batch_events" : "events";
+    const target = signedTarget({ path: `/apps/${demoApp.id}/${resource}`, body });
+    const { status } = await fetch(publisher.url + target, { method: "POST", body });
+    statuses.set(status, (statuses.get(status) ?? 0) + 1);
+  };
+  await expectHarmless(publisher.process, sendEvent, { atOnce: 10 });
 
   console.log("answers by status:", Object.fromEntries(statuses));
   expect([...statuses.keys()].filter((status) => ![200, 400].includes(status))).toEqual([]);
-  await expectUndisturbed();
 });
 
 test("10,000 malformed HTTP requests are answered, and none with an internal error", async () => {
@@ -255,13 +248,9 @@ test("10,000 malformed HTTP requests are answered, and none with an internal err
     ]),
   ];
 
-  const round = () =>
-    repeat(PER_ROUND, AT_ONCE, async () => {
-      expect(await converse(addressOf(publisher.url), mutator.mutate(requests))).not.toContain('"internal"');
-    });
-  await expectFlatMemory(publisher.process.pid, round, ROUNDS);
-
-  await expectUndisturbed();
+  await expectHarmless(publisher.process, async () => {
+    expect(await converse(addressOf(publisher.url), mutator.mutate(requests))).not.toContain('"internal"');
+  });
 });
 
 test("10,000 malformed packets over TCP and the Unix socket leak no memory", async () => {
@@ -282,20 +271,13 @@ test("10,000 malformed packets over TCP and the Unix socket leak no memory", asy
   const addresses: Address[] = [{ host: "127.0.0.1", port: channel.port }, { path: channelSocket }];
 
   let sent = 0;
-  const round = () =>
-    repeat(PER_ROUND, AT_ONCE, async () => {
-      const address = addresses[sent++ % addresses.length] ?? { path: channelSocket };
-      // Half of the packets have a valid length and a malformed payload.
-      await converse(address, sent % 4 < 2 ? mutator.mutate(packets) : frame(mutator.mutate(payloads)));
-    });
-  await expectFlatMemory(channel.process.pid, round, ROUNDS);
+  await expectHarmless(channel.process, async () => {
+    const address = addresses[sent++ % addresses.length] ?? { path: channelSocket };
+    // Half of the packets have a valid length and a malformed payload.
+    await converse(address, sent % 4 < 2 ? mutator.mutate(packets) : frame(mutator.mutate(payloads)));
+  });
 
-  await until(
-    "all connections are closed",
-    async () => (await metric(channel.adminUrl, "fanwire_channel_peers")) === 1,
-  );
   expect(await metric(channel.adminUrl, "fanwire_channel_unfinished_bytes")).toBe(0);
-  await expectUndisturbed();
 });
 
 test("connections that send nothing or half a request are closed", async () => {
