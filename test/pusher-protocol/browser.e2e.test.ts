@@ -1,9 +1,6 @@
-import { createServer } from "node:http";
 import { createRequire } from "node:module";
-import type { AddressInfo } from "node:net";
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { missingBrowser, startOrigin, useBrowser } from "../support/browser.ts";
-import { publishToTopic, subjects } from "../support/bus.ts";
 import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
 import { connectPusher, signer } from "../support/pusher-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
@@ -30,29 +27,10 @@ const LIBRARY = createRequire(import.meta.url)
   .resolve("pusher-js/with-encryption")
   .replace(/with-encryption.index\.js$/, "dist/web/pusher-with-encryption.js");
 
-/** Returns what the SDK posts as the data of an event on an encrypted channel. */
-async function encrypted(channel: string, event: string, data: unknown): Promise<string> {
-  let body = "";
-  const server = createServer((request, response) => {
-    request.on("data", (chunk) => {
-      body += chunk;
-    });
-    request.on("end", () => response.end("{}"));
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo; // a server that listens on TCP has an AddressInfo
-  await signer(demoApp, port).trigger(channel, event, data);
-  server.close();
-  return JSON.parse(body).data;
-}
-
 describe.skipIf(missingBrowser !== undefined)("in a browser", () => {
   const browser = useBrowser();
-  const { bus, pusher } = useCluster({ pusher: pusherAppsEnv({ ...demoApp, clientEvents: true }) });
-  let encryptedData: string;
-  beforeAll(async () => {
-    encryptedData = await encrypted("private-encrypted-vault", "secret", { plain: true });
-  });
+  const env = pusherAppsEnv({ ...demoApp, clientEvents: true });
+  const { pusher, publisher } = useCluster({ pusher: env, publisher: env });
 
   test("pusher-js subscribes to all kinds of channels, decrypts, signs in and sends client events", async () => {
     await using origin = await startOrigin();
@@ -102,8 +80,9 @@ describe.skipIf(missingBrowser !== undefined)("in a browser", () => {
       await until(`${channel} is subscribed`, () => has(channel, "pusher:subscription_succeeded"));
     }
 
-    await publishToTopic(bus, "private-encrypted-vault", encryptedData, [["Event", "secret"]]);
-    await publishToTopic(bus, "news", '{"a":1}', [["Event", "e"]]);
+    const sdk = signer(demoApp, Number(new URL(publisher.url).port));
+    await sdk.trigger("private-encrypted-vault", "secret", { plain: true });
+    await sdk.trigger("news", "e", { a: 1 });
 
     await until("the decrypted event", () => has("private-encrypted-vault", "secret"));
     await until("the plain event", () => has("news", "e"));
@@ -115,7 +94,7 @@ describe.skipIf(missingBrowser !== undefined)("in a browser", () => {
       client.subscribe("presence-a").trigger("client-hello", { by: "ann" });
     });
     expect(await other.next("client-hello")).toMatchObject({ data: '{"by":"ann"}', user_id: "ann" });
-    await bus.publish(subjects.live({ kind: "user", user: "ann" }), Buffer.from("hi"), [["Event", "note"]]);
+    await sdk.sendToUser("ann", "note", "hi");
     await until("the event for the user", () => has("user", "note"));
     const all = await seen();
     expect(all).toContainEqual(["private-encrypted-vault", "secret", { plain: true }]);

@@ -1,11 +1,17 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { parseSocketId } from "@fanwire/pusher-protocol";
 import { expect, test } from "vitest";
-import { askWorker, publishToEveryone, publishToTopic, subjects } from "../support/bus.ts";
+import { askWorker, publishToEveryone, publishToTopic } from "../support/bus.ts";
+import { caughtUp } from "../support/cluster.ts";
 import { topic } from "../support/durable.ts";
-import { connectFanwire } from "../support/fanwire-client.ts";
 import { pusherAppsEnv } from "../support/pusher-apps.ts";
-import { connectPusher, connectPusherJs, openPusherSocket, pusherUrl, subscribeJs } from "../support/pusher-client.ts";
-import { connectRawClient } from "../support/raw-client.ts";
+import {
+  connectPusher,
+  connectPusherJs,
+  type PusherClient,
+  type PusherFrame,
+  subscribeJs,
+} from "../support/pusher-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
@@ -13,7 +19,38 @@ const {
   bus,
   history,
   pushers: [one, two],
-} = useCluster({ pusher: { ...pusherAppsEnv() } });
+} = useCluster({ pusher: pusherAppsEnv() });
+
+/** Subscribes or unsubscribes a client as the application. */
+async function asApplication(command: "subscribe" | "unsubscribe", { socketId }: PusherClient, channel: string) {
+  const { workerId, connectionId } = parseSocketId(socketId) ?? expect.fail("no socket id");
+  await askWorker(bus, workerId, { command, connectionId, topic: channel });
+}
+
+/** Stores numbers from 0 on until `stop` is called, which resolves with their count. Resolves after the first ones. */
+async function storeNumbers(channel: string): Promise<{ stop(): Promise<number> }> {
+  let published = 0;
+  let isPublishing = true;
+  const publishing = (async () => {
+    while (isPublishing) await history.append(topic(channel), String(published++));
+    return published;
+  })();
+  await until("the channel has events", () => published > 20);
+  return {
+    stop: () => {
+      isPublishing = false;
+      return publishing;
+    },
+  };
+}
+
+/** Waits until a client has the last of the stored numbers, and checks that it has all from its first one on. */
+async function expectNumbers({ frames }: PusherClient, published: number): Promise<void> {
+  await until("the last event", () => frames.at(-1)?.data === String(published - 1));
+  const success = frames.findIndex(({ event }) => event === "pusher_internal:subscription_succeeded");
+  const numbers = frames.slice(success + 1).map(({ data }) => Number(data));
+  expect(numbers).toEqual(Array.from(numbers, (_, at) => published - numbers.length + at));
+}
 
 test("pusher-js receives what is published to its channel, by whatever way", async () => {
   using pusher = await connectPusherJs(one.url);
@@ -59,33 +96,6 @@ test("frames are those of the protocol, and publications are never reordered aga
   expect(client.frames.filter(({ data }) => data === "2")).toEqual([]);
 });
 
-test("a client with a wrong key is refused with an error and a close code, and does not retry", async () => {
-  const refused = openPusherSocket(pusherUrl(one.url, "no-such-key"));
-
-  await until("the close", () => refused.close);
-  expect(refused.frames).toEqual([{ event: "pusher:error", data: { code: 4001, message: "no app has this key" } }]);
-  expect(refused.close).toEqual({ code: 4001, reason: "no app has this key" });
-});
-
-test("a private channel needs the signature of this connection", async () => {
-  const client = await connectPusher(one.url);
-  const other = await connectPusher(two.url);
-  const raw = await connectRawClient(`${one.url}?topic=%3E`);
-  const fanwire = await connectFanwire(one.url, { topic: ">" });
-
-  expect((await client.subscribe("private-orders")).event).toBe("pusher_internal:subscription_succeeded");
-  await other.subscribe("news");
-  await publishToTopic(bus, "private-orders", "secret");
-  await publishToTopic(bus, "news", "public");
-
-  await client.next("message", "private-orders");
-  await other.next("message", "news");
-  await until("the public one", () => raw.frames.includes("public") && fanwire.data().includes("public"));
-  expect(raw.frames).not.toContain("secret");
-  expect(fanwire.data()).not.toContain("secret");
-  expect(subjects.live(topic("private-orders"))).toContain(".private.");
-});
-
 test("a private channel accepts the signature that SDKs make for it with member data", async () => {
   const client = await connectPusher(one.url);
 
@@ -94,33 +104,32 @@ test("a private channel accepts the signature that SDKs make for it with member 
   expect(answer).toEqual({ event: "pusher_internal:subscription_succeeded", channel: "private-with-data", data: "{}" });
 });
 
-test("a cache channel begins with its last durable event, or with a miss", async () => {
-  await history.append(topic("cache-price"), "1");
-  await history.append(topic("cache-price"), "2");
+test.each([
+  ["cache", undefined],
+  ["presence-cache", { user_id: "1" }],
+])("a %s channel begins with its last durable event, once, or with a miss", async (kind, member) => {
+  const [price, empty] = [`${kind}-price`, `${kind}-empty`];
+  await history.append(topic(price), "1");
+  await caughtUp(one, await history.append(topic(price), "2"));
   const client = await connectPusher(one.url);
 
-  await client.subscribe("cache-price");
-  await client.subscribe("cache-empty");
-  await publishToTopic(bus, "cache-price", "3");
+  for (const channel of [price, price, empty]) await client.subscribe(channel, member);
+  await publishToTopic(bus, price, "3");
   await until("the last one", () => client.frames.at(-1)?.data === "3");
 
-  expect(client.frames.slice(1).map(({ event, channel, data }) => [event, channel, data])).toEqual([
-    ["pusher_internal:subscription_succeeded", "cache-price", "{}"],
-    ["message", "cache-price", "2"],
-    ["pusher_internal:subscription_succeeded", "cache-empty", "{}"],
-    ["pusher:cache_miss", "cache-empty", undefined],
-    ["message", "cache-price", "3"],
+  const contentOf = ({ event, data }: PusherFrame) => (event === "message" ? data : undefined);
+  expect(client.frames.slice(1).map((frame) => [frame.event, frame.channel, contentOf(frame)])).toEqual([
+    ["pusher_internal:subscription_succeeded", price, undefined],
+    ["message", price, "2"],
+    ["pusher_internal:subscription_succeeded", price, undefined],
+    ["pusher_internal:subscription_succeeded", empty, undefined],
+    ["pusher:cache_miss", empty, undefined],
+    ["message", price, "3"],
   ]);
 });
 
 test("clients that subscribe to a busy cache channel begin with one cached event, without gap or repeat", async () => {
-  let published = 0;
-  let isPublishing = true;
-  const publishing = (async () => {
-    while (isPublishing) await history.append(topic("cache-busy"), String(published++));
-  })();
-  await until("the channel has events", () => published > 20);
-
+  const numbers = await storeNumbers("cache-busy");
   const clients = [];
   for (let n = 0; n < 20; n++) {
     const client = await connectPusher(n % 2 === 0 ? one.url : two.url);
@@ -128,14 +137,11 @@ test("clients that subscribe to a busy cache channel begin with one cached event
     clients.push(client);
   }
   await Promise.all(clients.map((client) => client.next("pusher_internal:subscription_succeeded", "cache-busy")));
-  isPublishing = false;
-  await publishing;
+  const published = await numbers.stop();
 
-  for (const { frames } of clients) {
-    await until("the last event", () => frames.at(-1)?.data === String(published - 1));
-    expect(frames[1]?.event).toBe("pusher_internal:subscription_succeeded");
-    const numbers = frames.slice(2).map(({ data }) => Number(data));
-    expect(numbers).toEqual(Array.from(numbers, (_, at) => published - numbers.length + at));
+  for (const client of clients) {
+    await expectNumbers(client, published);
+    expect(client.frames[1]?.event).toBe("pusher_internal:subscription_succeeded");
   }
 });
 
@@ -160,12 +166,7 @@ test("the first event of a cache channel reaches a client that subscribes while 
 test("a client that the application has subscribed to a cache channel receives its event", async () => {
   await history.append(topic("cache-given"), "1");
   const client = await connectPusher(one.url);
-  const [worker, connectionId] = client.socketId.split(".");
-  const id = Number(worker).toString(36);
-  const connection = { connectionId: Number(connectionId) };
-  for (const each of ["cache-given", "cache-given-empty"]) {
-    await askWorker(bus, id, { command: "subscribe", ...connection, topic: each });
-  }
+  for (const channel of ["cache-given", "cache-given-empty"]) await asApplication("subscribe", client, channel);
 
   await client.subscribe("cache-given");
   await client.subscribe("cache-given-empty");
@@ -175,33 +176,19 @@ test("a client that the application has subscribed to a cache channel receives i
 });
 
 test("a client that the application has subscribed receives nothing older after its success", async () => {
-  let published = 0;
-  let isPublishing = true;
-  const publishing = (async () => {
-    while (isPublishing) await history.append(topic("cache-given-busy"), String(published++));
-  })();
-  await until("the channel has events", () => published > 20);
+  const numbers = await storeNumbers("cache-given-busy");
   const clients = await Promise.all(Array.from({ length: 20 }, () => connectPusher(one.url)));
 
-  for (const client of clients) {
-    const [worker, connectionId] = client.socketId.split(".");
-    const request = { connectionId: Number(connectionId), topic: "cache-given-busy" };
+  for (const [n, client] of clients.entries()) {
     // Some are not live yet by the subscription of the application.
-    const given = askWorker(bus, Number(worker).toString(36), { command: "subscribe", ...request });
-    if (clients.indexOf(client) % 2 === 0) await given;
+    const given = asApplication("subscribe", client, "cache-given-busy");
+    if (n % 2 === 0) await given;
     await client.subscribe("cache-given-busy");
     await given;
   }
-  isPublishing = false;
-  await publishing;
+  const published = await numbers.stop();
 
-  for (const { frames } of clients) {
-    await until("the last event", () => frames.at(-1)?.data === String(published - 1));
-    const success = frames.findIndex(({ event }) => event === "pusher_internal:subscription_succeeded");
-    const numbers = frames.slice(success + 1).map(({ data }) => Number(data));
-    expect(numbers).toEqual(Array.from(numbers, (_, at) => published - numbers.length + at));
-    expect(numbers.length).toBeGreaterThan(0);
-  }
+  for (const client of clients) await expectNumbers(client, published);
 });
 
 test("a client that subscribes again before the answer receives two answers, and is subscribed once", async () => {
@@ -242,9 +229,7 @@ test("a client that unsubscribes and subscribes again in one breath is subscribe
 test("a connection that the application unsubscribed can subscribe again", async () => {
   const client = await connectPusher(one.url);
   await client.subscribe("taken");
-  const [worker, connectionId] = client.socketId.split(".");
-  const id = Number(worker).toString(36);
-  await askWorker(bus, id, { command: "unsubscribe", connectionId: Number(connectionId), topic: "taken" });
+  await asApplication("unsubscribe", client, "taken");
   await publishToTopic(bus, "taken", "missed");
 
   await client.subscribe("taken");

@@ -1,8 +1,17 @@
+import { parseSocketId } from "@fanwire/pusher-protocol";
 import { expect, test } from "vitest";
 import { publishToTopic } from "../support/bus.ts";
 import { metric, startPusher } from "../support/cluster.ts";
+import { callApi, postPublication } from "../support/http-api.ts";
 import { demoApp, openPusherJs, pusherAppsEnv } from "../support/pusher-apps.ts";
-import { connectPusher, connectPusherJs, openPusherSocket, pusherUrl, subscribeJs } from "../support/pusher-client.ts";
+import {
+  connectPusher,
+  connectPusherJs,
+  openPusherSocket,
+  pusherUrl,
+  signer,
+  subscribeJs,
+} from "../support/pusher-client.ts";
 import { connectSocket, HANDSHAKE } from "../support/raw-socket.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
@@ -50,18 +59,13 @@ test("pusher-js with an unknown key gives up", async () => {
 
   await until("it is disconnected", () => client.connection.state === "disconnected");
 
-  expect(errors).toMatchObject([{ type: "WebSocketError", error: { data: { code: 4001 } } }]);
+  expect(errors).toMatchObject([
+    { type: "WebSocketError", error: { data: { code: 4001, message: "no app has this key" } } },
+  ]);
 });
 
-test("requests to the path that are no upgrade are answered with what to do", async () => {
-  const url = pusherUrl(pusher.url).replace("ws:", "http:");
-
-  const response = await fetch(url);
-
-  expect(response.status).toBe(426);
-});
-
-test("a path below that of an app is refused with the path to connect to", async () => {
+test("a request that is no upgrade, or below the path of an app, is answered with what to do", async () => {
+  expect((await fetch(pusherUrl(pusher.url).replace("ws:", "http:"))).status).toBe(426);
   const expected = { error: { code: "not_found", message: "connect to /app/<key>" } };
 
   for (const path of [`/app/${demoApp.key}/`, `/app/${demoApp.key}/x`, "/app/"]) {
@@ -81,9 +85,7 @@ test("an earlier key of the app connects and signs", async () => {
   const current = await connectPusher(pusher.url);
 
   expect((await client.subscribe("private-a")).event).toBe("pusher_internal:subscription_succeeded");
-  const { auth } = await import("../support/pusher-client.ts").then(({ signer }) =>
-    signer({ ...demoApp, ...previous }).authorizeChannel(current.socketId, "private-a"),
-  );
+  const { auth } = signer({ ...demoApp, ...previous }).authorizeChannel(current.socketId, "private-a");
   current.send({ event: "pusher:subscribe", data: { channel: "private-a", auth } });
   await current.next("pusher_internal:subscription_succeeded", "private-a");
 });
@@ -91,23 +93,18 @@ test("an earlier key of the app connects and signs", async () => {
 test("the API shows the connection with its protocol and topics", async () => {
   const client = await connectPusher(pusher.url);
   await client.subscribe("shown");
-  const [worker, connection] = client.socketId.split(".");
-  const address = `${Number(worker).toString(36)}.${connection}`;
+  const { workerId, connectionId } = parseSocketId(client.socketId) ?? expect.fail("no socket id");
+  const address = `${workerId}.${connectionId}`;
 
-  const response = await fetch(`${publisher.url}/v1/connections/${address}`);
+  const shown = await callApi(publisher, "GET", `/v1/connections/${address}`);
 
-  expect(await response.json()).toMatchObject({ address, protocol: "pusher", topics: ["shown"] });
-  const publish = (data: string, more: object) =>
-    fetch(`${publisher.url}/v1/publications`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ target: { connection: address }, data, ...more }),
-    });
-  expect(await (await publish("hello", { event: "e" })).json()).toMatchObject({ status: "delivered" });
+  expect(shown.body).toMatchObject({ address, protocol: "pusher", topics: ["shown"] });
+  const publish = (content: object) => postPublication(publisher, { target: { connection: address }, ...content });
+  expect((await publish({ data: "hello", event: "e" })).body).toMatchObject({ status: "delivered" });
   expect(await client.next("e")).toEqual({ event: "e", data: "hello" });
-  const binary = await publish(Buffer.from([0xff]).toString("base64"), { encoding: "base64" });
-  expect([binary.status, await binary.json()]).toMatchObject([422, { error: { code: "content_uncarried" } }]);
-  await fetch(`${publisher.url}/v1/connections/${address}`, { method: "DELETE" });
+  const binary = await publish({ data: Buffer.from([0xff]).toString("base64"), encoding: "base64" });
+  expect(binary).toMatchObject({ status: 422, body: { error: { code: "content_uncarried" } } });
+  await callApi(publisher, "DELETE", `/v1/connections/${address}`);
   await until("the close", () => client.close);
   expect(client.close).toEqual({ code: 4009, reason: "closed by the application" });
 });

@@ -1,13 +1,12 @@
 import { expect, test } from "vitest";
 import { publishToTopic } from "../support/bus.ts";
 import { readiness } from "../support/cluster.ts";
-import { topic } from "../support/durable.ts";
 import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
 import { connectPusher } from "../support/pusher-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const { link, bus, history, pusher } = useCluster({ pusher: pusherAppsEnv({ ...demoApp, clientEvents: true }) });
+const { link, bus, pusher } = useCluster({ pusher: pusherAppsEnv({ ...demoApp, clientEvents: true }) });
 
 test("clients stay connected while NATS is unavailable, learn that their events are lost, and continue afterwards", async () => {
   const client = await connectPusher(pusher.url);
@@ -30,23 +29,4 @@ test("clients stay connected while NATS is unavailable, learn that their events 
   await publishToTopic(bus, "private-b", "later");
   await other.next("message", "private-b");
   expect(other.frames.some(({ event }) => event === "client-a")).toBe(false);
-});
-
-test("a cached event that cannot be read for a moment is no miss, and a miss is certain", async () => {
-  await history.append(topic("cache-away"), "cached");
-  const client = await connectPusher(pusher.url);
-  const isOver = () => client.frames.some(({ event }) => event === "pusher:cache_miss");
-
-  link.cut();
-  await until("the pusher is not ready", async () => (await readiness(pusher.adminUrl)).status === 503);
-  const answers = [client.subscribe("cache-away"), client.subscribe("cache-none")];
-  await client.settle();
-  link.heal();
-  await Promise.all(answers);
-
-  expect(await client.next("message", "cache-away")).toMatchObject({ data: "cached" });
-  await until("the miss", isOver);
-  expect(client.frames.filter(({ event }) => event === "pusher:cache_miss")).toEqual([
-    { event: "pusher:cache_miss", channel: "cache-none" },
-  ]);
 });

@@ -1,5 +1,7 @@
+import { signinSignature } from "@fanwire/pusher-protocol";
 import { expect, test } from "vitest";
 import { subjects } from "../support/bus.ts";
+import { postPublication } from "../support/http-api.ts";
 import { demoApp, pusherAppsEnv } from "../support/pusher-apps.ts";
 import { connectPusher, connectPusherJs, type PusherClient, signer } from "../support/pusher-client.ts";
 import { connectRawClient } from "../support/raw-client.ts";
@@ -33,12 +35,9 @@ test("pusher-js signs in, receives what is published to its user, and does not r
 
   pusher.signin();
   await pusher.user.signinDonePromise;
-  const response = await fetch(`${publisher.url}/v1/publications`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ target: { user: "ann" }, event: "note", data: "hello" }),
+  expect(await postPublication(publisher, { target: { user: "ann" }, event: "note", data: "hello" })).toMatchObject({
+    status: 200,
   });
-  expect(response.status).toBe(200);
   await until("the note", () => notes.length > 0);
   await publishToUser("bob", "not for ann");
   await publishToUser("ann", "last");
@@ -60,9 +59,7 @@ test("a user is closed with the code of the request, and connections of other pr
   await closeUser("carl", 4200);
 
   await until("both are closed", () => first.close && second.close);
-  expect([first.close, second.close]).toEqual(
-    Array.from({ length: 2 }, () => ({ code: 4200, reason: expect.any(String) })),
-  );
+  expect([first.close?.code, second.close?.code]).toEqual([4200, 4200]);
   expect(first.frames.some(({ event }) => event === "pusher:error")).toBe(false);
   await closeUser("dora");
   await until("the other user is closed", () => other.close);
@@ -124,10 +121,9 @@ test.each(["{}", '{"id":""}', '{"id":1}', `{"id":"${"x".repeat(129)}"}`, "[]", "
   "the signed user data %s names no user",
   async (text) => {
     const client = await connectPusher(one.url);
-    const { createHmac } = await import("node:crypto");
-    const hex = createHmac("sha256", demoApp.secret).update(`${client.socketId}::user::${text}`).digest("hex");
+    const signature = signinSignature(demoApp.secret, client.socketId, text);
 
-    client.send({ event: "pusher:signin", data: { auth: `${demoApp.key}:${hex}`, user_data: text } });
+    client.send({ event: "pusher:signin", data: { auth: `${demoApp.key}:${signature}`, user_data: text } });
 
     expect((await client.next("pusher:error")).data).toMatchObject({ code: null });
   },
