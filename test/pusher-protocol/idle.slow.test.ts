@@ -1,24 +1,23 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { startPusher } from "../support/cluster.ts";
 import { connectFanwire } from "../support/fanwire-client.ts";
 import { pusherAppsEnv } from "../support/pusher-apps.ts";
 import { connectPusher, connectPusherJs, openPusherSocket, pusherUrl, subscribeJs } from "../support/pusher-client.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
-const { nats } = useCluster();
+const {
+  pushers: [one, two],
+} = useCluster({
+  pusher: { ...pusherAppsEnv(), PUSHER_WORKERS: "1", PUSHER_IDLE_SECONDS: "8", PUSHER_MAX_INBOUND_PER_SECOND: "10" },
+});
 
 test.concurrent("a client that does not answer pings is closed with 4201, and pusher-js stays", async () => {
-  await using brief = await startPusher({
-    nats: nats.url,
-    env: { ...pusherAppsEnv(), PUSHER_WORKERS: "1", PUSHER_IDLE_SECONDS: "8" },
-  });
-  using js = await connectPusherJs(brief.url);
+  using js = await connectPusherJs(one.url);
   const states: string[] = [];
   js.connection.bind("state_change", ({ current }: { current: string }) => states.push(current));
-  const quiet = await connectPusher(brief.url);
-  const deaf = openPusherSocket(pusherUrl(brief.url));
+  const quiet = await connectPusher(one.url);
+  const deaf = openPusherSocket(pusherUrl(one.url));
   await deaf.next("pusher:connection_established");
   // The frames of the server are processed, and its pings are not answered.
   (deaf.socket as unknown as { pong(): void }).pong = () => {};
@@ -35,12 +34,8 @@ test.concurrent("a client that does not answer pings is closed with 4201, and pu
 }, 120_000);
 
 test.concurrent("clients are not closed because the worker was stopped", async () => {
-  await using stopped = await startPusher({
-    nats: nats.url,
-    env: { ...pusherAppsEnv(), PUSHER_WORKERS: "1", PUSHER_IDLE_SECONDS: "8", PUSHER_MAX_INBOUND_PER_SECOND: "10" },
-  });
-  const client = await connectPusher(stopped.url);
-  const fanwire = await connectFanwire(stopped.url);
+  const client = await connectPusher(two.url);
+  const fanwire = await connectFanwire(two.url);
   let isPinged = false;
   client.socket.on("ping", () => {
     isPinged = true;
@@ -49,7 +44,7 @@ test.concurrent("clients are not closed because the worker was stopped", async (
   (client.socket as unknown as { _autoPong: boolean })._autoPong = false;
   await until("the ping", () => isPinged, 60_000);
 
-  stopped.process.kill("SIGSTOP");
+  two.process.kill("SIGSTOP");
   client.socket.pong();
   for (let second = 0; second < 10; second++) {
     for (let n = 0; n < 9; n++) {
@@ -57,7 +52,7 @@ test.concurrent("clients are not closed because the worker was stopped", async (
     }
     await delay(1_000);
   }
-  stopped.process.kill("SIGCONT");
+  two.process.kill("SIGCONT");
 
   await until("all answers", () => fanwire.replies().length === 90);
   await client.settle();
