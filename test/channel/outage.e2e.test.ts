@@ -4,6 +4,7 @@ import { metric, readiness, startChannel, untilReady } from "../support/cluster.
 import { startNats } from "../support/nats.ts";
 import { reply } from "../support/php-value.ts";
 import { until } from "../support/wait.ts";
+import { untilMetric } from "./metrics.ts";
 
 const notReady = (adminUrl: string) =>
   until("the server is not ready", async () => (await readiness(adminUrl)).status === 503);
@@ -86,10 +87,7 @@ test("backpressure: publishers wait while NATS hangs, memory is bounded, and the
   nats.signal("SIGSTOP");
   const total = 400;
   for (let count = 0; count < total; count++) publisher.publish(["flood"], "x".repeat(100_000));
-  await until(
-    "the publisher waits",
-    async () => (await metric(channel.adminUrl, "fanwire_channel_waiting_peers")) === 1,
-  );
+  await untilMetric("the publisher waits", channel, "fanwire_channel_waiting_peers", 1);
   expect(await metric(channel.adminUrl, "fanwire_channel_unconfirmed_bytes")).toBeLessThan(maxBytes + 200_000);
   expect(publisher.socket.writableLength, "TCP pushes back").toBeGreaterThan(10_000_000);
   expect((await readiness(channel.adminUrl)).status, "within the first seconds it is only slow").toBe(200);
@@ -118,7 +116,7 @@ test("backpressure: a peer that watches and unwatches queues without a pause wai
     peer.reserve();
     peer.unwatch("jobs");
   }
-  await until("the peer waits", async () => (await metric(channel.adminUrl, "fanwire_channel_waiting_peers")) === 1);
+  await untilMetric("the peer waits", channel, "fanwire_channel_waiting_peers", 1);
 
   expect(await metric(channel.adminUrl, "fanwire_channel_unconfirmed_bytes")).toBeLessThan(maxBytes + 1_000);
   nats.signal("SIGCONT");

@@ -4,16 +4,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { startChannel } from "../support/cluster.ts";
-import { startNats } from "../support/nats.ts";
 import { hasPhp, startPhpPeer } from "../support/php-peer.ts";
+import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
 
+const {
+  nats,
+  channels: [one, other],
+} = useCluster({ channel: { CHANNEL_ALLOWED_CLASSES: "*\\*,Point" } });
 const values = ["object", "reference", "binary", "floats", '{"content":"привет","n":[1,2.5,null]}'];
 
 test.skipIf(!hasPhp)("PHP on another server reads the value that PHP published", async () => {
-  await using nats = await startNats();
-  await using one = await startChannel({ nats: nats.url, env: { CHANNEL_ALLOWED_CLASSES: "*\\*,Point" } });
-  await using other = await startChannel({ nats: nats.url, env: { CHANNEL_ALLOWED_CLASSES: "*\\*,Point" } });
   await using publisher = startPhpPeer(`tcp://127.0.0.1:${one.port}`);
   await using subscriber = startPhpPeer(`tcp://127.0.0.1:${other.port}`);
   subscriber.send("subscribe", ["вещание", 7, "ready"]);
@@ -52,7 +53,6 @@ test.skipIf(!hasPhp)("PHP on another server reads the value that PHP published",
 test.skipIf(!hasPhp)("PHP connects to the Unix socket, even after a killed server has left its file", async () => {
   const folder = await mkdtemp(join(tmpdir(), "fanwire-channel-"));
   const path = join(folder, "channel.sock");
-  await using nats = await startNats();
   const killed = await startChannel({ nats: nats.url, env: { CHANNEL_SOCKET: path } });
   await killed.process.stop("SIGKILL");
   await using both = await startChannel({ nats: nats.url, env: { CHANNEL_SOCKET: path } });

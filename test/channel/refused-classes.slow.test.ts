@@ -1,17 +1,19 @@
 import { expect, test } from "vitest";
-import { connectBus, subjects } from "../support/bus.ts";
+import { subjects } from "../support/bus.ts";
 import { connectPeer, frame } from "../support/channel-peer.ts";
-import { metric, startChannel } from "../support/cluster.ts";
+import { metric } from "../support/cluster.ts";
 import { reply } from "../support/php-value.ts";
 import { useCluster } from "../support/use-cluster.ts";
 import { until } from "../support/wait.ts";
+import { untilMetric } from "./metrics.ts";
 
-const { nats } = useCluster();
+const {
+  bus,
+  channels: [strict, lenient],
+} = useCluster({ channel: [{ CHANNEL_ALLOWED_CLASSES: "none" }, {}] });
 const item = (queue: string, data: number) => reply("queue", queue, data);
 
 test("an item of a class that one server refuses is kept for another, and a message that is no item is deleted", async () => {
-  await using strict = await startChannel({ nats: nats.url, env: { CHANNEL_ALLOWED_CLASSES: "none" } });
-  await using lenient = await startChannel({ nats: nats.url });
   using producer = await connectPeer(lenient);
   using early = await connectPeer(strict);
   const object = 'O:8:"App\\User":0:{}';
@@ -20,10 +22,7 @@ test("an item of a class that one server refuses is kept for another, and a mess
     frame(Buffer.from(`a:3:{s:4:"type";s:7:"enqueue";s:8:"channels";${channels}s:4:"data";${object}}`)),
   );
   producer.enqueue(["mixed"], 1);
-  await until("the items are stored", async () => {
-    return (await metric(lenient.adminUrl, "fanwire_channel_queue_items_total", { outcome: "stored" })) === 2;
-  });
-  await using bus = await connectBus(nats.url);
+  await untilMetric("the items are stored", lenient, "fanwire_channel_queue_items_total", 2, { outcome: "stored" });
   await bus.publish(subjects.channel("queue", "mixed", String), Buffer.from("garbage"));
   const logged = (msg: string) => strict.process.logLines().find((line) => line.msg === msg);
 
