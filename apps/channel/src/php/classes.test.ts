@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { allowClasses, defaultClasses, isClassPattern } from "./classes.ts";
 import { isWholeValue } from "./safe-values.ts";
 import { maxWeight, Scanner } from "./scanner.ts";
@@ -9,9 +9,10 @@ const hasPhp = spawnSync("php", ["-v"]).status === 0;
 const latin1 = (text: string) => Buffer.from(text, "latin1");
 const accepts = (text: string) => isWholeValue(latin1(text));
 
+const string = (text: string) => `s:${text.length}:"${text}";`;
 const dateTime = 'O:8:"DateTime":3:{s:4:"date";s:26:"2020-01-02 03:04:05.678000";';
-const zone = (type: number, name: string) =>
-  `s:13:"timezone_type";i:${type};s:8:"timezone";s:${name.length}:"${name}";`;
+const zone = (type: number, name: string) => `s:13:"timezone_type";i:${type};s:8:"timezone";${string(name)}`;
+const dated = (date: string) => `O:8:"DateTime":3:{s:4:"date";${string(date)}${zone(3, "UTC")}}`;
 const arrayObject = 'O:11:"ArrayObject":4:{i:0;i:0;i:1;a:1:{i:0;O:8:"App\\User":0:{}}i:2;a:0:{}i:3;N;}';
 
 const safe = [
@@ -26,7 +27,11 @@ const safe = [
   'O:22:"__PHP_Incomplete_Class":1:{s:27:"__PHP_Incomplete_Class_Name";s:3:"PDO";}',
   `${dateTime}${zone(3, "Europe/Paris")}}`,
   `${dateTime}${zone(1, "+05:30")}}`,
+  `${dateTime}${zone(1, "-11:45")}}`,
   `${dateTime}${zone(2, "EST")}}`,
+  `${dateTime}${zone(2, "Z")}}`,
+  dated("2020-12-19 19:30:00.000000"),
+  dated("-0044-11-30 20:00:00.000000"),
   `${dateTime.replace('8:"DateTime"', '17:"DateTimeImmutable"')}${zone(3, "UTC")}}`,
   `O:12:"DateTimeZone":2:{${zone(3, "UTC")}}`,
   arrayObject,
@@ -35,8 +40,12 @@ const safe = [
   'a:2:{i:0;O:8:"SplStack":3:{i:0;i:6;i:1;a:2:{i:0;i:1;i:1;R:5;}i:2;a:0:{}}i:1;R:2;}',
   "i:9223372036854775807;",
   "i:-9223372036854775808;",
+  "i:+9223372036854775807;",
   "i:0000000000000000000000000000001;",
   "a:2:{i:1;i:1;i:1;i:2;}",
+  'a:1:{s:1:"\0";i:1;}',
+  'a:3:{i:0;O:8:"stdClass":0:{}i:1;r:2;s:1:"\0";N;}',
+  'a:4:{i:0;O:8:"stdClass":0:{}i:1;r:2;s:2:"02";N;i:2;N;}',
 ];
 
 const unsafe = [
@@ -48,16 +57,24 @@ const unsafe = [
   'O:8:"DateTime":1:{s:1:"x";i:1;}',
   'O:8:"DateTime":0:{}',
   `${dateTime}${zone(3, "Not/AZone")}}`,
+  `${dateTime}${zone(3, "Europe/Nowhere")}}`,
   `${dateTime}s:13:"timezone_type";i:3;s:8:"timezone";s:9:"UTC";xxxx";}`,
   `${dateTime.replace("-01-", "-13-")}${zone(3, "UTC")}}`,
   `${dateTime.replace('s:4:"date"', 's:4:"dat_"')}${zone(3, "UTC")}}`,
   `${dateTime.replace('s:4:"date"', 'S:4:"date"')}${zone(3, "UTC")}}`,
+  dated('s:26:"2020-01-02 03:04:05.678000";'),
   `O:12:"DateTimeZone":2:{${zone(4, "UTC")}}`,
+  `O:12:"DateTimeZone":2:{s:13:"timezone_type";${string('i:3;s:8:"timezone";s:3:"UTC";')}s:8:"timezone";s:3:"UTC";}`,
   `a:2:{i:0;${dateTime}${zone(3, "UTC")}}i:1;${dateTime}${zone(3, "Not/AZone")}}}`,
   'O:11:"ArrayObject":4:{i:0;i:0;i:1;i:5;i:2;a:0:{}i:3;N;}',
   'O:11:"ArrayObject":4:{i:0;i:0;i:1;a:1:{i:0;O:3:"PDO":0:{}}i:2;a:0:{}i:3;N;}',
+  'O:11:"ArrayObject":4:{i:0;s:4:"i:0;";i:1;a:0:{}i:2;a:0:{}i:3;N;}',
+  'O:11:"ArrayObject":4:{i:0;i:0;i:1;a:0:{}i:2;s:6:"a:0:{}";i:3;N;}',
   'O:11:"ArrayObject":4:{i:0;i:0;i:1;a:0:{}i:2;a:0:{}i:3;s:6:"Nobody";}',
+  'O:11:"ArrayObject":4:{i:0;i:0;i:1;a:0:{}i:2;a:0:{}i:3;s:2:"N;";}',
   'O:8:"SplStack":3:{i:0;s:1:"6";i:1;a:0:{}i:2;a:0:{}}',
+  'O:8:"SplStack":3:{i:0;i:6;i:1;s:2:"a:";i:2;a:0:{}}',
+  'O:8:"SplStack":3:{i:0;i:6;i:1;a:0:{}i:2;s:6:"a:0:{}";}',
   'O:19:"SplDoublyLinkedList":3:{i:0;i:7;i:1;a:1:{i:0;R:2;}i:2;a:0:{}}',
   'O:13:"ArrayIterator":4:{i:0;i:1;i:1;a:1:{i:0;R:3;}i:2;a:0:{}i:3;N;}',
   `a:2:{i:0;${dateTime}${zone(3, "UTC")}}i:1;R:3;}`,
@@ -66,9 +83,13 @@ const unsafe = [
   'O:8:"stdClass":1:{s:1:"\0";i:1;}',
   'O:8:"stdClass":1:{s:3:"\0ab";i:1;}',
   'O:8:"stdClass":1:{s:3:"\0\0a";i:1;}',
+  'O:8:"stdClass":1:{s:3:"\0a\0";i:1;}',
+  'O:8:"stdClass":2:{s:3:"\0ab";i:1;s:4:"\0*\0a";i:2;}',
   'O:8:"stdClass":1:{S:3:"\\00ab";i:1;}',
   "i:9223372036854775808;",
-  "a:1:{i:-9223372036854775809;N;}",
+  "i:+9223372036854775808;",
+  "i:10000000000000000000;",
+  "a:1:{i:-009223372036854775809;N;}",
   'a:2:{i:0;O:8:"stdClass":0:{}i:0;r:2;}',
   'O:8:"stdClass":2:{s:1:"a";i:5;s:1:"a";R:2;}',
   'a:3:{i:5;O:8:"stdClass":0:{}s:1:"5";N;i:6;r:2;}',
@@ -126,28 +147,55 @@ describe("values that may end a PHP process", () => {
     expect(places.map(accepts)).toEqual(places.map(() => false));
   });
 
-  it("more arrays than the limit are refused, because each costs a receiver much memory", () => {
-    const arrays = (count: number) => Buffer.from(`a:${count}:{${"i:0;a:1:{i:0;N;}".repeat(count)}}`);
+  it.each([
+    ['a:3:{i:0;O:8:"stdClass":0:{}i:1;O:3:"PDO":0:{}i:2;O:4:"Suit":0:{}}', "PDO"],
+    ['a:2:{i:0;O:8:"SplStack":3:{i:0;i:6;i:1;N;i:2;a:0:{}}i:1;O:3:"PDO":0:{}}', "SplStack"],
+    ['O:3:"PDO":x', undefined],
+  ])("in %j the first refused class is %s", (text, refused) => {
+    const scanner = new Scanner(latin1(text));
+    scanner.skipValue();
 
-    expect([isWholeValue(arrays(maxWeight - 1)), isWholeValue(arrays(maxWeight))]).toEqual([true, false]);
+    expect(scanner.refusedClass).toBe(refused);
   });
 
-  it("more objects, references or keys beside a reference than the limit are refused, because they take long to scan", () => {
-    const list = (count: number, value: string) => Buffer.from(`a:${count}:{${`i:0;${value}`.repeat(count)}}`);
-    const objects = (count: number) => list(count, 'O:8:"stdClass":0:{}');
-    const references = (count: number) =>
-      Buffer.from(`a:${count + 1}:{i:0;N;${Array.from({ length: count }, (_, at) => `i:${at + 1};R:2;`).join("")}}`);
-    const keys = (count: number) => {
-      const entries = Array.from({ length: count }, (_, at) => `s:6:"${100_000 + at}";N;`);
-      return Buffer.from(`a:${count + 2}:{i:0;N;i:1;R:2;${entries.join("")}}`);
-    };
+  const list = (count: number, value: string) => `a:${count}:{${`i:0;${value}`.repeat(count)}}`;
+  const besides = (entries: string[]) => `a:${entries.length + 2}:{i:0;N;i:1;R:2;${entries.join("")}}`;
+  const numbered = (count: number, entry: (at: number) => string) =>
+    Array.from({ length: count }, (_, at) => entry(at));
 
-    expect([isWholeValue(objects(maxWeight / 2 - 1)), isWholeValue(objects(maxWeight / 2))]).toEqual([true, false]);
-    expect([isWholeValue(references(maxWeight / 2 - 1)), isWholeValue(references(maxWeight / 2))]).toEqual([
-      true,
-      false,
-    ]);
-    expect([isWholeValue(keys(maxWeight - 3)), isWholeValue(keys(maxWeight))]).toEqual([true, false]);
+  it.each<[kind: string, build: (count: number) => string, most: number]>([
+    ["arrays", (count) => list(count, "a:1:{i:0;N;}"), maxWeight - 1],
+    ["objects", (count) => list(count, 'O:8:"stdClass":0:{}'), maxWeight / 2 - 1],
+    ["time zones", (count) => list(count, `O:12:"DateTimeZone":2:{${zone(3, "UTC")}}`), maxWeight / 8],
+    ["references", (count) => besides(numbered(count - 1, (at) => `i:${at + 2};R:2;`)), maxWeight / 2 - 1],
+    ["keys beside references", (count) => besides(numbered(count, (at) => `s:6:"${at + 1e5}";N;`)), maxWeight - 3],
+  ])("more %s than the limit are refused, because they cost a receiver much", (_, build, most) => {
+    expect([most, most + 1].map((count) => accepts(build(count)))).toEqual([true, false]);
+  });
+
+  it("empty arrays count as values, but have no weight", () => {
+    expect(accepts(list(maxWeight, "a:0:{}"))).toBe(true);
+  });
+
+  it("names of classes and zones are remembered, up to a number and a length", () => {
+    const remember = vi.spyOn(Map.prototype, "set");
+    const rememberedBy = (act: () => unknown) => {
+      remember.mockClear();
+      act();
+      return remember.mock.calls.map(([name]) => name);
+    };
+    const allows = allowClasses(["App\\*"]);
+    const classes = ["a".repeat(200), ...numbered(1_100, (at) => `App\\A${at}`)];
+    const zones = numbered(1_100, (at) => `O:12:"DateTimeZone":2:{${zone(3, `Europe/${at}`)}}`);
+
+    const rememberedClasses = rememberedBy(() => ["a".repeat(201), ...classes, ...classes].map(allows));
+    const rememberedZones = rememberedBy(() => [...zones, ...zones].map(accepts));
+    remember.mockRestore();
+
+    expect(rememberedClasses).toEqual(classes.slice(0, 1_000));
+    expect(rememberedZones).toEqual(numbered(rememberedZones.length, (at) => `Europe/${at}`));
+    expect(rememberedZones.length).toBeGreaterThan(900);
+    expect(rememberedZones.length).toBeLessThanOrEqual(1_000);
   });
 });
 
@@ -180,7 +228,7 @@ describe("classes that the operator allows", () => {
     const allows = allowClasses(["*\\*", "Point", "Dom\\*"]);
 
     expect(["App\\User", "Domain\\Item", "Point", "Dom\\Document"].filter((name) => !allows(name))).toEqual([]);
-    expect(["PDO", "Random\\Engine\\Secure", "Points"].filter(allows)).toEqual([]);
+    expect(["PDO", "Random\\Engine\\Secure", "Points", "\\App\\User"].filter(allows)).toEqual([]);
   });
 
   it.each([[[]], [["none"]]])("with %j are only harmless ones and well-formed values of PHP", (patterns) => {
@@ -192,8 +240,8 @@ describe("classes that the operator allows", () => {
   });
 
   it("are written as PHP writes class names, without a leading backslash", () => {
-    const patterns = ["Point", "App\\User", "App\\*", "*", "*\\*", "none", "Событие", "_a1"];
-    const others = ["", "\\App", "App\\", "App*", "App\\*\\B", "**", "*\\A", "a-b", "1a", "App\\\\User"];
+    const patterns = ["Point", "App\\User", "App\\*", "*", "*\\*", "none", "Событие", "_a1", "App\\_a1"];
+    const others = ["", "\\App", "App\\", "App*", "App\\*\\B", "**", "*\\A", "a-b", "1a", "App\\a-b", "App\\\\User"];
 
     expect(patterns.filter((text) => !isClassPattern(text))).toEqual([]);
     expect(others.filter(isClassPattern)).toEqual([]);

@@ -28,3 +28,14 @@ test("a key that occurs twice is found, for any order of integers and strings", 
     }),
   );
 });
+
+test.each([
+  ["0", true],
+  ["00", true],
+  ["1", false],
+  ["-0", false],
+  ["0000000000", false],
+  ["", false],
+])("the integer %j is counted as the first key: %s", (text, isNext) => {
+  expect(new DistinctKeys().addNext(Buffer.from(text), 0, text.length)).toBe(isNext);
+});

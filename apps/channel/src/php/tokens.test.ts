@@ -11,40 +11,28 @@ function read(text: string, reader: Reader): [result: boolean | number, content:
 }
 
 describe("reading the pieces of the serialization format", () => {
-  it("finds the text of a number", () => {
-    expect(read("i:-7;rest", (tokens) => tokens.skipInteger())).toEqual([true, "-7", "rest"]);
-    expect(read("d:1.0E+25;rest", (tokens) => tokens.skipFloat())).toEqual([true, "1.0E+25", "rest"]);
-    expect(read("d:-INF;rest", (tokens) => tokens.skipFloat())).toEqual([true, "-INF", "rest"]);
-    expect(read("b:1;rest", (tokens) => tokens.skipBoolean())).toEqual([true, "1", "rest"]);
+  it.each<[piece: string, token: string, reader: Reader, result: boolean | number, content: string]>([
+    ["an integer", "i:-7;", (tokens) => tokens.skipInteger(), true, "-7"],
+    ["a float", "d:1.0E+25;", (tokens) => tokens.skipFloat(), true, "1.0E+25"],
+    ["an infinite float", "d:-INF;", (tokens) => tokens.skipFloat(), true, "-INF"],
+    ["a boolean", "b:1;", (tokens) => tokens.skipBoolean(), true, "1"],
+    ["a string of any bytes", 's:4:"";}\0";', (tokens) => tokens.skipString(), true, '";}\0'],
+    ["an empty string", 's:0:"";', (tokens) => tokens.skipString(), true, ""],
+    // Its length counts characters.
+    ["an escaped string", 'S:3:"\\41b\\63";', (tokens) => tokens.skipEscapedString(), true, "\\41b\\63"],
+    ["the head of an array", "a:2:{", (tokens) => tokens.enterArray(), 2, ""],
+    ["the head of an object", 'O:8:"App\\User":0:{', (tokens) => tokens.enterObject(), 0, "App\\User"],
+    ["an opaque object", 'C:1:"A":2:{}}}', (tokens) => tokens.skipOpaqueObject(), true, "A"],
+    ["an enum case", 'E:6:"A:Case";', (tokens) => tokens.skipEnumCase(), true, "A:Case"],
+    ["a reference", "r:7;", (tokens) => tokens.readReference(), 7, "7"],
+  ])("finds the end and the content of %s", (_, token, reader, result, content) => {
+    expect(read(`${token}rest`, reader)).toEqual([result, content, "rest"]);
   });
 
-  it("finds any bytes of a string by its length", () => {
-    expect(read('s:4:"";}\0";rest', (tokens) => tokens.skipString())).toEqual([true, '";}\0', "rest"]);
-    expect(read('s:0:"";rest', (tokens) => tokens.skipString())).toEqual([true, "", "rest"]);
-  });
+  it("refuses a negative slot, and a number above the largest possible one", () => {
+    const countOf = (largest: number) => new Tokens(Buffer.from("a:11:{"), largest).enterArray();
 
-  it("counts the characters of an escaped string, not its bytes", () => {
-    expect(read('S:3:"\\41b\\63";rest', (tokens) => tokens.skipEscapedString())).toEqual([true, "\\41b\\63", "rest"]);
-  });
-
-  it("steps into arrays and objects", () => {
-    expect(read("a:2:{rest", (tokens) => tokens.enterArray())).toEqual([2, "", "rest"]);
-    expect(read('O:8:"App\\User":0:{rest', (tokens) => tokens.enterObject())).toEqual([0, "App\\User", "rest"]);
-  });
-
-  it("skips opaque objects", () => {
-    expect(read('C:1:"A":2:{}}}rest', (tokens) => tokens.skipOpaqueObject())).toEqual([true, "A", "rest"]);
-    expect(read('E:6:"A:Case";rest', (tokens) => tokens.skipEnumCase())).toEqual([true, "A:Case", "rest"]);
-  });
-
-  it("reads the slot of a reference", () => {
-    expect(read("r:7;rest", (tokens) => tokens.readReference())).toEqual([7, "7", "rest"]);
     expect(read("r:-1;", (tokens) => tokens.readReference())[0]).toBe(-1);
-  });
-
-  it("refuses a number above the largest possible one", () => {
-    const tokens = new Tokens(Buffer.from("a:11:{"), 10);
-
-    expect(tokens.enterArray()).toBe(-1);
+    expect([countOf(11), countOf(10)]).toEqual([11, -1]);
   });
 });

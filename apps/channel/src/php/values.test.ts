@@ -54,11 +54,13 @@ describe("encoding values", () => {
 
 describe("reading the scalars of an array", () => {
   it("finds them in any order and of any type, among others", () => {
-    expect(read('a:3:{s:7:"content";i:42;s:1:"x";a:1:{s:7:"content";i:1;}s:16:"to_connection_id";s:1:"2";}')).toEqual({
+    const others = 's:1:"x";a:1:{s:7:"content";i:1;}s:1:"y";i:3;';
+    expect(read(`a:4:{s:7:"content";i:42;${others}s:16:"to_connection_id";s:1:"2";}`)).toEqual({
       content: "int:42",
       to_connection_id: "string:2",
     });
     expect(read('a:1:{s:7:"content";d:0.10000000000000001;}')).toEqual({ content: "float:0.1" });
+    expect(read('a:1:{S:7:"content";S:1:"\\41";}')).toEqual({ content: "string:A" });
     expect(read('a:1:{s:7:"content";b:0;}')).toEqual({ content: "bool:" });
     expect(read('a:1:{s:7:"content";N;}')).toEqual({ content: "null:" });
   });
@@ -78,5 +80,14 @@ describe("reading the scalars of an array", () => {
 
   it("understands references as numbered in the message", () => {
     expect(read('a:2:{s:7:"content";s:1:"x";s:1:"y";R:5;}')).toEqual({ content: "string:x" });
+  });
+
+  it.each([
+    ["a thousand other entries", 'i:0;s:1:"x";', 1],
+    ["five hundred wanted ones, each walked and then read", 's:7:"content";N;', 3],
+  ])("ends a step after %s", (_, entry, expected) => {
+    const steps = readScalars(Buffer.from(`a:1500:{${entry.repeat(1_500)}}`), 1, ["content"]);
+
+    expect([...steps].length).toBe(expected);
   });
 });
