@@ -6,11 +6,12 @@ import { SignJWT } from "jose";
 import { afterEach, expect, test, vi } from "vitest";
 import { createTokenVerifier, type TokenVerifier } from "./verifier.ts";
 
-type Pair = { readonly kid: string | undefined; readonly publicKey: KeyObject; readonly privateKey: KeyObject };
+type PublicKey = { readonly kid: string | undefined; readonly publicKey: KeyObject };
+type Pair = PublicKey & { readonly privateKey: KeyObject };
 
 const pair = (kid?: string): Pair => ({ kid, ...generateKeyPairSync("ec", { namedCurve: "P-256" }) });
 const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString("base64url");
-const jwk = ({ kid, publicKey }: Pick<Pair, "kid" | "publicKey">) => ({
+const jwk = ({ kid, publicKey }: PublicKey) => ({
   ...publicKey.export({ format: "jwk" }),
   ...(kid !== undefined && { kid }),
 });
@@ -39,13 +40,13 @@ async function startIssuer(port = 0) {
 const stops: (() => Promise<void>)[] = [];
 afterEach(async () => void (await Promise.all(stops.splice(0).map((stop) => stop()))));
 
-/** Creates a verifier. `clock` is for the fetches of keys, and claims are compared with `unixMs`. */
-function verifierOf(url: URL, clock: { ms: number }, unixMs = Date.now) {
+/** Creates a verifier. `clock` is for the fetches of keys, and claims are compared with `now`. */
+function verifierOf(url: URL, clock: { ms: number }, options: { now?(): number; fetchesAtStart?: boolean } = {}) {
   const log = createLog("test", "silent");
   const warn = vi.spyOn(log, "warn");
   const verifier = createTokenVerifier(
     { keys: { kind: "jwks", url }, audience: undefined, issuer: undefined, leewaySeconds: 5, publicTopics: [] },
-    { log, now: unixMs, monotonicNow: () => clock.ms },
+    { log, monotonicNow: () => clock.ms, ...options },
   );
   return Object.assign(verifier, { warn });
 }
@@ -56,11 +57,11 @@ const outcomeOf = async (verifier: TokenVerifier, token: string) => {
 };
 const outcome = async (verifier: TokenVerifier, key: Pair) => outcomeOf(verifier, await sign(key));
 
-/** Starts an issuer with one key, and a verifier that has fetched it. */
-async function startWith(key: Pair) {
+/** Starts an issuer with the keys, and a verifier that has fetched them and accepted a token of the first one. */
+async function startWith(key: Pair, ...others: PublicKey[]) {
   const issuer = await startIssuer();
   const clock = { ms: Date.now() };
-  issuer.keys = [jwk(key)];
+  issuer.keys = [key, ...others].map(jwk);
   const verifier = verifierOf(issuer.url, clock);
   expect(await outcome(verifier, key)).toBe("ok");
   return { issuer, clock, verifier };
@@ -94,7 +95,7 @@ test("JWKS: keys of each kind verify the algorithms of that kind, and no key ser
   const secret = createSecretKey("s".repeat(32), "utf8");
   issuer.keys = [
     ...Object.entries(pairs).map(([kid, { publicKey }]) => jwk({ kid, publicKey })),
-    { ...secret.export({ format: "jwk" }), kid: "secret" },
+    { ...secret.export({ format: "jwk" }), kid: "secret", alg: "HS256" },
   ];
   const verifier = verifierOf(issuer.url, { ms: Date.now() });
   const verify = async (kid: string, alg: string, key: KeyObject) =>
@@ -110,13 +111,9 @@ test("JWKS: keys of each kind verify the algorithms of that kind, and no key ser
   expect(await outcomeOf(verifier, `${weak}.${signature}`)).not.toBe("ok");
 });
 
-test("JWKS: invented key ids cause at most one fetch per cooldown", async () => {
-  const issuer = await startIssuer();
-  const key = pair("real");
-  const clock = { ms: Date.now() };
-  issuer.keys = [jwk(key)];
-  const verifier = verifierOf(issuer.url, clock);
-  expect(await outcome(verifier, key)).toBe("ok");
+test("JWKS: invented key ids cause at most one fetch per cooldown, and are not remembered", async () => {
+  const { issuer, clock, verifier } = await startWith(pair("real"));
+  const remember = vi.spyOn(Map.prototype, "set");
 
   for (let at = 0; at < 20; at++) expect(await outcome(verifier, pair(`invented-${at}`))).toBe("keys-unavailable");
   expect(issuer.fetches).toBe(1);
@@ -124,6 +121,36 @@ test("JWKS: invented key ids cause at most one fetch per cooldown", async () => 
   expect(await outcome(verifier, pair("invented"))).toBe("signature");
   for (let at = 0; at < 20; at++) expect(await outcome(verifier, pair(`invented-${at}`))).toBe("keys-unavailable");
   expect(issuer.fetches).toBe(2);
+  expect(remember.mock.calls.filter(([name]) => String(name).includes("invented"))).toEqual([]);
+});
+
+test("JWKS: ten thousand tokens are remembered until the next fetch, and further ones have to be sent again", async () => {
+  const { clock, verifier } = await startWith(pair("real"));
+  const head = `${encode({ alg: "ES256", kid: "invented" })}.${encode({})}`;
+  const forged = (at: number) => `${head}.${Buffer.from(String(at).padStart(64)).toString("base64url")}`;
+
+  for (let at = 0; at <= 10_000; at++) await verifier.verify(forged(at));
+  clock.ms += 30_000;
+  expect(await outcome(verifier, pair("another"))).toBe("signature");
+
+  expect(await outcomeOf(verifier, forged(9_999))).toBe("signature");
+  expect(await outcomeOf(verifier, forged(10_000))).toBe("keys-unavailable");
+});
+
+test("JWKS: an unusable key is logged once after each fetch", async () => {
+  const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 1_024 });
+  const { issuer, clock, verifier } = await startWith(pair("good"), { kid: "weak", publicKey });
+  const token = `${encode({ alg: "RS256", kid: "weak" })}.${encode({})}.AA`;
+
+  for (const logged of [1, 2]) {
+    for (let times = 0; times < 2; times++) expect(await outcomeOf(verifier, token)).toBe("keys-unavailable");
+    expect(verifier.warn).toHaveBeenCalledTimes(logged);
+    clock.ms += 1_200_000;
+  }
+  expect(verifier.warn).toHaveBeenCalledWith(
+    expect.objectContaining({ host: issuer.url.host }),
+    "unusable key in the token key set",
+  );
 });
 
 test.each([
@@ -131,12 +158,8 @@ test.each([
   ["the kid of the earlier key", "same", "same"],
   ["no kid", undefined, undefined],
 ])("JWKS: a token of a key added after the last fetch is retried and then accepted: %s", async (_, oldKid, newKid) => {
-  const issuer = await startIssuer();
   const [oldKey, newKey] = [pair(oldKid), pair(newKid)];
-  const clock = { ms: Date.now() };
-  issuer.keys = [jwk(oldKey)];
-  const verifier = verifierOf(issuer.url, clock);
-  expect(await outcome(verifier, oldKey)).toBe("ok");
+  const { issuer, clock, verifier } = await startWith(oldKey);
 
   issuer.keys = [jwk(newKey)];
   clock.ms += 29_999;
@@ -151,10 +174,13 @@ test.each([
 test("JWKS: a retried token is refused once any later fetch did not bring its key", async () => {
   const { issuer, clock, verifier } = await startWith(pair("real"));
   const forged = await sign(pair("forged"));
+  const others = await Promise.all([pair("another"), pair("third")].map(sign));
 
   expect(await outcomeOf(verifier, forged)).toBe("keys-unavailable");
   clock.ms += 30_000;
-  expect(await outcome(verifier, pair("another"))).toBe("signature");
+  // They share one fetch.
+  const outcomes = others.map((token) => outcomeOf(verifier, token));
+  expect(await Promise.all(outcomes)).toEqual(["signature", "signature"]);
 
   expect([await outcomeOf(verifier, forged), await outcomeOf(verifier, forged)]).toEqual(["signature", "signature"]);
   expect(await outcome(verifier, pair("forged"))).toBe("keys-unavailable");
@@ -175,11 +201,7 @@ test("JWKS: bad signatures with a known kid are refused after one more fetch, an
 });
 
 test("JWKS: a token whose kid is no string is refused at once", async () => {
-  const issuer = await startIssuer();
-  const key = pair();
-  issuer.keys = [jwk(key)];
-  const verifier = verifierOf(issuer.url, { ms: Date.now() });
-  expect(await outcome(verifier, key)).toBe("ok");
+  const { verifier } = await startWith(pair());
 
   for (const kid of ["7", "null", "{}", "[".repeat(12_000) + "]".repeat(12_000)]) {
     const header = Buffer.from(`{"alg":"ES256","kid":${kid}}`).toString("base64url");
@@ -188,12 +210,8 @@ test("JWKS: a token whose kid is no string is refused at once", async () => {
 });
 
 test("JWKS: a revoked key is rejected after the next refresh", async () => {
-  const issuer = await startIssuer();
   const [withdrawn, kept] = [pair("withdrawn"), pair("kept")];
-  const clock = { ms: Date.now() };
-  issuer.keys = [jwk(withdrawn), jwk(kept)];
-  const verifier = verifierOf(issuer.url, clock);
-  expect(await outcome(verifier, withdrawn)).toBe("ok");
+  const { issuer, clock, verifier } = await startWith(withdrawn, kept);
 
   issuer.keys = [jwk(kept)];
   clock.ms += 600_000;
@@ -205,12 +223,8 @@ test("JWKS: a revoked key is rejected after the next refresh", async () => {
 });
 
 test("JWKS: a quiet worker fetches the set before it accepts a token, so that a withdrawn key is refused at once", async () => {
-  const issuer = await startIssuer();
   const [withdrawn, kept] = [pair("withdrawn"), pair("kept")];
-  const clock = { ms: Date.now() };
-  issuer.keys = [jwk(withdrawn), jwk(kept)];
-  const verifier = verifierOf(issuer.url, clock);
-  expect([await outcome(verifier, withdrawn), await outcome(verifier, kept)]).toEqual(["ok", "ok"]);
+  const { issuer, clock, verifier } = await startWith(withdrawn, kept);
 
   issuer.keys = [jwk(kept)];
   clock.ms += 1_200_000;
@@ -258,20 +272,39 @@ test("JWKS: a token of a key that was added during a fetch is retried and then a
   expect(issuer.fetches).toBe(3);
 });
 
-test("JWKS: a system clock that is set back delays no fetch", async () => {
-  const issuer = await startIssuer();
+test("JWKS: a system clock that is set delays no fetch, and causes none", async () => {
   const [oldKey, newKey] = [pair("old"), pair("new")];
-  const clock = { ms: 1_000_000 };
-  let unixMs = 1_000_000;
-  issuer.keys = [jwk(oldKey)];
-  const verifier = verifierOf(issuer.url, clock, () => unixMs);
-  expect(await outcome(verifier, oldKey)).toBe("ok");
+  const { issuer, clock, verifier } = await startWith(oldKey);
+  const now = vi.spyOn(Date, "now");
 
   issuer.keys = [jwk(newKey)];
-  unixMs = 0;
+  now.mockReturnValue(clock.ms + 86_400_000);
+  expect([await outcome(verifier, oldKey), await outcome(verifier, newKey)]).toEqual(["ok", "keys-unavailable"]);
+  now.mockReturnValue(0);
   clock.ms += 30_000;
 
   expect(await outcome(verifier, newKey)).toBe("ok");
+  expect(issuer.fetches).toBe(2);
+});
+
+test("JWKS: without a fetch at start the first token causes one, and the absence of its key is final", async () => {
+  const issuer = await startIssuer();
+  issuer.keys = [jwk(pair("a"))];
+  const verifier = verifierOf(issuer.url, { ms: Date.now() }, { fetchesAtStart: false });
+
+  expect(await outcome(verifier, pair("b"))).toBe("signature");
+  expect(issuer.fetches).toBe(1);
+});
+
+test("JWKS: a token that meets a defect after it has waited for its key is refused", async () => {
+  const issuer = await startIssuer();
+  const key = pair("a");
+  issuer.keys = [jwk(key)];
+  const now = () => {
+    throw new Error("defect");
+  };
+
+  expect(await outcome(verifierOf(issuer.url, { ms: Date.now() }, { now }), key)).toBe("malformed");
 });
 
 test("JWKS: an issuer that is down at start is retried later", async () => {
@@ -289,16 +322,15 @@ test("JWKS: an issuer that is down at start is retried later", async () => {
   clock.ms += 5_000;
 
   expect(await outcome(verifier, key)).toBe("ok");
-  expect(verifier.warn).toHaveBeenCalledTimes(1);
+  expect(verifier.warn).toHaveBeenCalledExactlyOnceWith(
+    expect.objectContaining({ host: stopped.url.host }),
+    "token keys unavailable",
+  );
 });
 
 test("JWKS: cached keys stay valid for a day while the issuer is down", async () => {
-  const issuer = await startIssuer();
   const key = pair("a");
-  const clock = { ms: Date.now() };
-  issuer.keys = [jwk(key)];
-  const verifier = verifierOf(issuer.url, clock);
-  expect(await outcome(verifier, key)).toBe("ok");
+  const { issuer, clock, verifier } = await startWith(key);
 
   issuer.status = 500;
   for (let hour = 0; hour < 23; hour++) {
@@ -363,25 +395,26 @@ test("JWKS: malformed or unsuitable keys never verify a token", async () => {
 });
 
 test("JWKS: a token without a kid is checked with every key of its type", async () => {
-  const issuer = await startIssuer();
-  const [first, second] = [pair(), pair()];
-  issuer.keys = [jwk(first), jwk(second), jwk(pair("other"))];
-  const clock = { ms: Date.now() };
-  const verifier = verifierOf(issuer.url, clock);
+  const second = pair();
+  const { clock, verifier } = await startWith(pair(), second, pair("other"));
 
-  expect(await outcome(verifier, first)).toBe("ok");
   expect(await outcome(verifier, second)).toBe("ok");
   clock.ms += 30_000;
   expect(await outcome(verifier, pair())).toBe("signature");
 });
 
-test("JWKS: a symmetric key in the set is ignored", async () => {
-  const issuer = await startIssuer();
-  const secret = Buffer.alloc(32, "s");
-  issuer.keys = [{ kty: "oct", k: secret.toString("base64url"), alg: "HS256", kid: "a" }];
-  const verifier = verifierOf(issuer.url, { ms: Date.now() });
+test("JWKS: sixteen keys are tried in one tick", async () => {
+  const last = pair();
+  const { verifier } = await startWith(pair(), ...Array.from({ length: 31 }, () => pair()), last);
+  const token = await sign(last);
+  let ticks = 0;
+  let counting = setImmediate(function count() {
+    ticks++;
+    counting = setImmediate(count);
+  });
 
-  const token = await new SignJWT({}).setProtectedHeader({ alg: "HS256", kid: "a" }).sign(secret);
+  const verified = await outcomeOf(verifier, token);
+  clearImmediate(counting);
 
-  expect(await verifier.verify(token)).toEqual({ ok: false, reason: "signature" });
+  expect([verified, ticks]).toEqual(["ok", 2]);
 });

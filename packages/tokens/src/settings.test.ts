@@ -87,7 +87,14 @@ test("invalid token settings are refused without repeating their values", () => 
 
   for (const name of Object.keys(wrong)) expect(() => read(wrong)).toThrow(name);
   for (const value of [wrong.PUSHER_TOKEN_SECRET, "password"]) expect(() => read(wrong)).not.toThrow(value);
-  for (const PUSHER_TOKEN_JWKS_URL of ["keys.example", "file:///etc/passwd", "ftp://keys.example/"]) {
+  const urls = [
+    "keys.example",
+    "file:///etc/passwd",
+    "ftp://a.example/",
+    "https://user@a.example",
+    "http://:pass@a.example",
+  ];
+  for (const PUSHER_TOKEN_JWKS_URL of urls) {
     expect(() => read({ PUSHER_TOKEN_JWKS_URL }), PUSHER_TOKEN_JWKS_URL).toThrow(ConfigError);
   }
 });

