@@ -4,14 +4,13 @@ import { expect, test } from "vitest";
 import { type Readiness, startAdmin } from "./admin-server.ts";
 import { createLog } from "./log.ts";
 
+const source = { readiness: (): Readiness => ({ ready: true }), metrics: async () => "" };
+const start = (options: Partial<Parameters<typeof startAdmin>[0]> = {}) =>
+  startAdmin({ host: "127.0.0.1", port: 0, source, log: createLog("test", "silent"), ...options });
+
 test("health checks: the admin port serves liveness, readiness with its reason, and metrics", async () => {
   let readiness: Readiness = { ready: false, reason: "not connected to NATS" };
-  const admin = await startAdmin({
-    host: "127.0.0.1",
-    port: 0,
-    log: createLog("test", "silent"),
-    source: { readiness: () => readiness, metrics: async () => "up 1\n" },
-  });
+  const admin = await start({ source: { readiness: () => readiness, metrics: async () => "up 1\n" } });
   const get = async (path: string) => {
     const response = await fetch(`http://127.0.0.1:${admin.port}${path}`);
     return [response.status, await response.text()];
@@ -32,17 +31,14 @@ test("health checks: the admin port serves liveness, readiness with its reason, 
 });
 
 test("startAdmin() rejects when the port is in use", async () => {
-  const source = { readiness: (): Readiness => ({ ready: true }), metrics: async () => "" };
-  const log = createLog("test", "silent");
-  const first = await startAdmin({ host: "127.0.0.1", port: 0, source, log });
+  const first = await start();
 
-  await expect(startAdmin({ host: "127.0.0.1", port: first.port, source, log })).rejects.toThrow("EADDRINUSE");
+  await expect(start({ port: first.port })).rejects.toThrow("EADDRINUSE");
   await first.stop();
 });
 
 test("beyond a hundred connections new ones are dropped, until another one closes", async () => {
-  const source = { readiness: (): Readiness => ({ ready: true }), metrics: async () => "" };
-  const admin = await startAdmin({ host: "127.0.0.1", port: 0, source, log: createLog("test", "silent") });
+  const admin = await start();
   const open = async () => {
     const socket = connect(admin.port, "127.0.0.1").on("error", () => {});
     await once(socket, "connect");
@@ -65,8 +61,7 @@ test("a client that sends requests without reading the answers is disconnected",
     answers++;
     return "up 1\n".repeat(10_000);
   };
-  const source = { readiness: (): Readiness => ({ ready: true }), metrics };
-  const admin = await startAdmin({ host: "127.0.0.1", port: 0, source, log: createLog("test", "silent") });
+  const admin = await start({ source: { ...source, metrics } });
   const socket = connect(admin.port, "127.0.0.1").on("error", () => {});
 
   socket.write("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1_000));

@@ -23,6 +23,7 @@ test.each([
   ["*", true],
   ['"b"', false],
   ["a", false],
+  ['"W/a"', false],
   ["", false],
 ])("If-None-Match %j has the tag: %s", (header, expected) => {
   expect(matchesTag(header, '"a"')).toBe(expected);

@@ -12,6 +12,7 @@ test("networks and single addresses are parsed, and any other text is refused", 
     "fd00::/129",
     "10.0.0",
     "host",
+    "x10.0.0.0",
     "10.0.0.0/",
     "/8",
     "10.0.0.0/-1",
@@ -21,11 +22,21 @@ test("networks and single addresses are parsed, and any other text is refused", 
 });
 
 test("an address is found in the list in every form that a socket reports", () => {
-  const list = networkList(["10.0.0.0/8", "fd00::/8", "192.0.2.7"]);
+  const list = networkList(["10.0.0.0/8", "fd00::/8", "192.0.2.7", "fe80::1"]);
   const isIn = (address: string) => list !== undefined && isInNetworks(list, address);
 
-  expect(["10.1.2.3", "::ffff:10.1.2.3", "fd00::1", "192.0.2.7"].map(isIn)).toEqual([true, true, true, true]);
-  expect(["11.0.0.1", "::ffff:11.0.0.1", "fe80::1%eth0", "192.0.2.8", ""].map(isIn)).toEqual(Array(5).fill(false));
+  const inside = [
+    "10.1.2.3",
+    "::ffff:10.1.2.3",
+    "::FFFF:10.1.2.3",
+    "::ffff:0a01:203",
+    "fd00::1",
+    "192.0.2.7",
+    "fe80::1%eth0",
+  ];
+  const outside = ["11.0.0.1", "::ffff:11.0.0.1", "fe80::2%eth0", "192.0.2.8", ""];
+  expect(inside.filter((address) => !isIn(address))).toEqual([]);
+  expect(outside.filter(isIn)).toEqual([]);
   expect(networkList([])).toBeUndefined();
 });
 

@@ -48,9 +48,27 @@ test("one error names all wrong variables, without their values", () => {
   expect(read).not.toThrow(/hunter2/);
 });
 
+test("variables without a default are required, unless the text may be empty", () => {
+  const required = { NAME: setting.text(), COUNT: setting.integer({ min: -5, max: 5 }), TITLE: setting.text("none") };
+
+  expect(readSettings(required, { NAME: "a", COUNT: "-5" })).toEqual({ NAME: "a", COUNT: -5, TITLE: "none" });
+  expect(readSettings(required, { NAME: "", COUNT: "5", TITLE: "" })).toEqual({ NAME: "", COUNT: 5, TITLE: "" });
+  expect(() => readSettings(required, { COUNT: "" })).toThrow("\n  NAME: is required\n  COUNT: is required");
+});
+
+test("one error names what to write instead of each wrong origin", () => {
+  const origins = { ORIGINS: setting.origins("https://app.example") };
+
+  expect(readSettings(origins, {})).toEqual({ ORIGINS: ["https://app.example"] });
+  expect(() => readSettings(origins, { ORIGINS: "a.example, https://b.example, c.example" })).toThrow(
+    /ORIGINS: write https:\/\/a\.example: [^;]+; write https:\/\/c\.example: [^;]+$/,
+  );
+});
+
 test("every setting is described for --help and the README", () => {
   expect(describeSettings(shape)).toContainEqual({ name: "PORT", default: "80", description: "The port." });
   expect(describeSettings(shape)).toContainEqual({ name: "SECRET", default: "", description: "A secret." });
+  expect(describeSettings({ NAME: setting.optionalText() })).toEqual([{ name: "NAME", default: "", description: "" }]);
 });
 
 test("any environment is parsed by its schema, or refused with the names of the wrong variables", () => {

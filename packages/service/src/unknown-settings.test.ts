@@ -87,6 +87,26 @@ test("the variables of Laravel, of the tests, of the compose file and of the com
   expect(unknown(env)).toEqual([]);
 });
 
+test("a name or value that only contains one of theirs is reported", () => {
+  const env = {
+    FANWIRE_PUSHER_APP_KEY: "x",
+    PUSHER_URLS: "x",
+    PUSHER_FANWIRE_TEST_BUILT: "x",
+    "FANWIRE_TEST_A-B": "x",
+    PUSHER_FANWIRE_STOP_GRACE: "x",
+    FANWIRE_STOP_GRACES: "x",
+    PUSHER_FANWIRE_APPS_PORT: "x",
+    FANWIRE_APPS_PORTS: "x",
+    PUSHER_FANWIRE_TOKEN: "x",
+    FANWIRE_TOKENS: "x",
+    PUSHER_SERVICE_HOSTS: "x",
+    PUSHER_METRICS_PORT: "a tcp://10.0.0.1",
+    FANWIRE_NATS_URLS: "tcp://10.0.0.1",
+  };
+
+  expect(unknown(env).map(({ name }) => name)).toEqual(Object.keys(env));
+});
+
 test("no variable that the compose file reads is reported, because services may share its file of variables", () => {
   const compose = readFileSync(new URL("../../../docker-compose.yml", import.meta.url), "utf8");
   const names = [...compose.matchAll(/\$\{([A-Z_]+)/g)].map(([, name = ""]) => [name, "x"] as const);
