@@ -209,6 +209,13 @@ test("JWKS: a token whose kid is no string is refused at once", async () => {
   }
 });
 
+test("JWKS: a token of a key that was used before is verified at once", async () => {
+  const key = pair("a");
+  const { verifier } = await startWith(key);
+
+  expect(verifier.verify(await sign(key))).toMatchObject({ ok: true });
+});
+
 test("JWKS: a revoked key is rejected after the next refresh", async () => {
   const [withdrawn, kept] = [pair("withdrawn"), pair("kept")];
   const { issuer, clock, verifier } = await startWith(withdrawn, kept);
