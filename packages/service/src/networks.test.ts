@@ -5,7 +5,7 @@ import { isInNetworks, networkList, parseNetwork } from "./networks.ts";
 test("networks and single addresses are parsed, and any other text is refused", () => {
   expect(parseNetwork("10.0.0.0/8")).toEqual({ address: "10.0.0.0", prefix: 8, family: "ipv4" });
   expect(parseNetwork("192.0.2.7")).toEqual({ address: "192.0.2.7", prefix: 32, family: "ipv4" });
-  expect(parseNetwork("fd00::/8")).toEqual({ address: "fd00::", prefix: 8, family: "ipv6" });
+  expect(parseNetwork("fd00::/48")).toEqual({ address: "fd00::", prefix: 48, family: "ipv6" });
   for (const text of [
     "",
     "10.0.0.0/33",
