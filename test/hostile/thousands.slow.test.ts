@@ -53,7 +53,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Checks that all other clients are gone, and that the same processes still serve ours. */
+/** Checks that all other clients are disconnected, and that the same processes still serve ours. */
 async function expectUndisturbed(): Promise<void> {
   const connections = () => metric(pusher.adminUrl, "fanwire_pusher_connections");
   const peers = () => metric(channel.adminUrl, "fanwire_channel_peers");
