@@ -26,7 +26,6 @@ export const LONGEST = [
   "test/history/cluster.integration.test.ts",
   "test/history/stream.integration.test.ts",
   "test/webhooks/occupancy.e2e.test.ts",
-  "test/webhooks/faults.e2e.test.ts",
   "test/webhooks/pusher-clients.e2e.test.ts",
   "test/cluster/bench.slow.test.ts",
   "test/webhooks/faults.slow.test.ts",

@@ -109,8 +109,10 @@ export async function caughtUp({ adminUrl }: TestPusher, position: string): Prom
   });
 }
 
-export async function metricsText(adminUrl: string): Promise<string> {
-  return (await fetch(`${adminUrl}/metrics`)).text();
+export function metricsText(adminUrl: string): Promise<string> {
+  const read = async () => (await fetch(`${adminUrl}/metrics`)).text();
+  // The service may close an idle connection in the moment in which it is used again.
+  return read().catch(read);
 }
 
 /** Returns the sum over all series of one metric whose labels include `labels`. */
