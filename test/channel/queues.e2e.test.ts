@@ -11,6 +11,8 @@ const {
   nats,
   channels: [one, other],
 } = useCluster();
+/** Events of 900 kB, more than the kernel buffers for a peer and less than the half at which publishers wait. */
+const FLOOD = 8;
 const item = (queue: string, data: number) => reply("queue", queue, data);
 
 /** Makes the peer reserve an item after each received one, as `Client::watch` does by default. */
@@ -79,18 +81,19 @@ test("an item that is not written before its consumer dies is redelivered to ano
   using producer = await connectPeer(one);
   using blocked = await connectPeer(one);
   using next = await connectPeer(other);
+  const { adminUrl } = one;
+  const deliveries = () => metric(adminUrl, "fanwire_channel_deliveries_total");
+  const before = await deliveries();
   // Unread bytes fill the kernel's buffers, so that nothing more can be written to the peer.
   blocked.socket.pause();
   blocked.subscribe("flood");
   blocked.watch("blocked");
   blocked.reserve();
-  for (let count = 0; count < 8; count++) producer.publish(["flood"], "x".repeat(900_000));
-  const { adminUrl } = one;
-  await until("the peer is blocked", async () => (await metric(adminUrl, "fanwire_channel_unsent_bytes")) > 1_000_000);
-  const deliveries = () => metric(adminUrl, "fanwire_channel_deliveries_total");
-  const before = await deliveries();
+  for (let count = 0; count < FLOOD; count++) producer.publish(["flood"], "x".repeat(900_000));
+  await until("the peer is flooded", async () => (await deliveries()) === before + FLOOD);
+  expect(await metric(adminUrl, "fanwire_channel_unsent_bytes")).toBeGreaterThan(1_000_000);
   producer.enqueue(["blocked"], 1);
-  await until("the blocked peer has the item", async () => (await deliveries()) > before);
+  await until("the blocked peer has the item", async () => (await deliveries()) === before + FLOOD + 1);
   await store(one, producer, "blocked", [2]);
   const returned = () => metric(adminUrl, "fanwire_channel_queue_items_total", { outcome: "returned" });
   const returnedBefore = await returned();

@@ -164,12 +164,20 @@ describe("every operation documents what it answers to", () => {
     const body = JSON.stringify({ target: { connection: "worker01.1" }, data: "x" });
     const sent = { headers: JSON_HEADERS, body };
 
-    for (const operation of operations) expectDocumented(operation, await sendSigned(narrow, operation, sent));
+    const codes = new Set<unknown>();
+    for (const operation of operations) {
+      const answer = await sendSigned(narrow, operation, sent);
+      expectDocumented(operation, answer);
+      codes.add(answer.code);
+    }
     for (const operation of operations) {
       const held = send(narrow, { method: "GET", path: "/v1/connections/{address}", responses: {} }, {});
-      expectDocumented(operation, await sendSigned(narrow, operation, sent));
+      const answer = await sendSigned(narrow, operation, sent);
+      expectDocumented(operation, answer);
+      codes.add(answer.code);
       await held;
     }
+    expect([...codes]).toEqual(expect.arrayContaining(["worker_timeout", "too_many_requests"]));
   });
 
   test("NATS that has ended", async () => {
