@@ -47,3 +47,15 @@ test("the name with most connections is found although no worker has it first", 
   expect(known).toEqual([["x", 16]]);
   expect(unknown).toEqual(["a", "b"]);
 });
+
+test("names beyond the candidates, which other workers may have too, prove nothing", () => {
+  const names = Array.from({ length: 150 }, (_, at) => [`name ${at}`, 10] as const);
+  const all: NameReply = { items: [...names], hasMore: false, total: 150 };
+  const cut: NameReply = { items: [["other", 3]], hasMore: true, total: 2 };
+
+  const candidates = candidatesOf([all, cut], 1);
+
+  // Each of the 150 may have three connections on the other worker.
+  expect(candidates.others?.[1]).toBe(13);
+  expect(isProven(candidates, ["name 0", 12])).toBe(false);
+});
