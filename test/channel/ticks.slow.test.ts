@@ -102,7 +102,7 @@ test("3,000 slow subscribers are closed in ticks below 50 ms of work", async () 
     for (let count = 0; count < 15_000; count++) publisher.publish(["crowd"], "x".repeat(1_000));
     await untilPeers(channel, 1);
 
-    return longestTickMs(channel);
+    return await longestTickMs(channel);
   });
 });
 
@@ -145,7 +145,7 @@ test("2,000 peers that end at the same time take ticks below 50 ms of work", asy
     for (const socket of crowd.sockets) socket.destroy();
     await untilPeers(channel, 0);
 
-    return longestTickMs(channel);
+    return await longestTickMs(channel);
   });
 });
 

@@ -55,7 +55,7 @@ test("three thousand tokens that expire in the same second end connections in ti
 
     await untilAllAreClosed(pusher);
 
-    return longestTickMs(pusher);
+    return await longestTickMs(pusher);
   });
 });
 

@@ -39,7 +39,7 @@ async function readPem(path: string): Promise<Buffer> {
   const stats = await file.stat();
   if (!stats.isFile()) throw new Problem(`${path} is not a file`);
   if (stats.size > MAX_FILE_BYTES) throw new Problem(`${path} has more than ${MAX_FILE_BYTES} bytes`);
-  return file.readFile();
+  return await file.readFile();
 }
 
 class Problem extends Error {}
