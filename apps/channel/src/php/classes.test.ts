@@ -173,8 +173,11 @@ describe("values that may end a PHP process", () => {
     expect([most, most + 1].map((count) => accepts(build(count)))).toEqual([true, false]);
   });
 
-  it("empty arrays count as values, but have no weight", () => {
+  it("empty arrays and names of properties have no weight", () => {
+    const names = numbered(maxWeight, (at) => `s:6:"${at + 1e5}";N;`);
+
     expect(accepts(list(maxWeight, "a:0:{}"))).toBe(true);
+    expect(accepts(`O:8:"stdClass":${maxWeight}:{${names.join("")}}`)).toBe(true);
   });
 
   it("names of classes and zones are remembered, up to a number and a length", () => {
