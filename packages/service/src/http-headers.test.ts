@@ -6,6 +6,7 @@ test.each([
   ["br, GZIP;q=0.5", true],
   ["deflate, *", true],
   ["*;q=0.1", true],
+  ["gzip;level=1", true],
   ["gzip;q=0, *", false],
   ["gzip; q=0.000", false],
   ["gzip;q=nonsense", false],

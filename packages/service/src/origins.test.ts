@@ -6,6 +6,7 @@ test("a literal origin matches itself in any case", () => {
   expect(isAllowedOrigin("https://app.example", ["https://App.example"])).toBe(true);
   expect(isAllowedOrigin("https://app.example:8443", ["https://app.example"])).toBe(false);
   expect(isAllowedOrigin("http://app.example", ["https://app.example"])).toBe(false);
+  expect(isAllowedOrigin("https://app.example//a.undefined", ["https://app.example"])).toBe(false);
 });
 
 test("a wildcard matches one or more labels before the domain, but not the domain", () => {
