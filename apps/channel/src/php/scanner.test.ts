@@ -146,6 +146,7 @@ describe("scanning a serialized value", () => {
     const { isValue, scanner } = scan(Buffer.from(text, "latin1"));
 
     expect(isValue && scanner.position === text.length).toBe(false);
+    expect(accepts(text)).toBe(false);
   });
 
   it("numbers the slots of a part from its slot in the message, and refuses references outside it", () => {
