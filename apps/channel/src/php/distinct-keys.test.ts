@@ -34,6 +34,7 @@ test.each([
   ["00", true],
   ["1", false],
   ["-0", false],
+  ["000000000", true],
   ["0000000000", false],
   ["", false],
 ])("the integer %j is counted as the first key: %s", (text, isNext) => {
