@@ -43,7 +43,9 @@ describe("the identity of a scalar as array key", () => {
   });
 
   it("is one character per byte", () => {
-    expect(['s:4:"\0\xff\xd0\xb2";', 'S:1:"\\fF";'].map(keyOf)).toEqual(["\0\xff\xd0\xb2", "\xff"]);
+    const strings = ['s:4:"\0\xff\xd0\xb2";', 's:3:"\\41";', 'S:1:"\\fF";'];
+
+    expect(strings.map(keyOf)).toEqual(["\0\xff\xd0\xb2", "\\41", "\xff"]);
   });
 
   it("is a digit for booleans and empty for null", () => {
