@@ -65,10 +65,10 @@ describe("the identity of a scalar as array key", () => {
   });
 
   it("takes little time for ten million digits", () => {
-    const started = performance.now();
+    const before = process.cpuUsage();
 
     expect(keyOf(`i:${"9".repeat(10_000_000)};`)).toBe("9223372036854775807");
-    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(process.cpuUsage(before).user).toBeLessThan(2_000_000);
   });
 });
 
