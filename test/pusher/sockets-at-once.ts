@@ -1,9 +1,8 @@
 import { metric, type TestPusher } from "../support/cluster.ts";
+import { AT_ONCE } from "../support/crowd.ts";
+import { inBatches } from "../support/in-batches.ts";
 import { connectSocket, HANDSHAKE, type RawSocket } from "../support/raw-socket.ts";
 import { until } from "../support/wait.ts";
-
-/** Sockets that are opened at the same time, below the length of a listen queue. */
-const AT_ONCE = 200;
 
 /** Returns the text of a WebSocket handshake. */
 export function upgradeRequest(target: string, ...headers: string[]): string {
@@ -11,13 +10,9 @@ export function upgradeRequest(target: string, ...headers: string[]): string {
   return [`GET ${target} HTTP/1.1`, ...rest, ...headers, "", ""].join("\r\n");
 }
 
-/** Opens TCP connections. `count` is a multiple of 200. */
-export async function openSockets({ url }: TestPusher, count: number): Promise<RawSocket[]> {
-  const sockets: RawSocket[] = [];
-  while (sockets.length < count) {
-    sockets.push(...(await Promise.all(Array.from({ length: AT_ONCE }, () => connectSocket(url)))));
-  }
-  return sockets;
+/** Opens TCP connections. */
+export function openSockets({ url }: TestPusher, count: number): Promise<RawSocket[]> {
+  return inBatches(count, AT_ONCE, () => connectSocket(url));
 }
 
 export function untilConnected({ adminUrl }: TestPusher, count: number): Promise<unknown> {
