@@ -85,7 +85,7 @@ test("a channel is hashed if its token would be longer than 200 characters", () 
   expect(token(` ${"x".repeat(198)}`)).toBe("==hash");
 });
 
-test("any target round-trips through a subject of its own branch, without wildcards", () => {
+test("the subject of any target is in the branch of its kind, has no wildcard, and parses to the target", () => {
   fc.assert(
     fc.property(target, (wanted) => {
       const subject = subjects.live(wanted);
